@@ -1,0 +1,40 @@
+//! Secrets cannot be printed, and what only has to be recognised is kept as a digest.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, digest};
+pub use secrecy::{ExposeSecret, SecretString};
+
+/// SHA-256 of a random secret (API key, refresh token, passcode).
+///
+/// A fast digest is right for these: keys and tokens carry 256 bits of randomness, so there is nothing to guess, and a passcode
+/// (50 bits) is worth nothing after five minutes. Passwords are chosen by people and take a slow hash instead.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    /// Lower-case hexadecimal, as it is stored.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        crate::id::hex(&self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+/// Whether two secrets are equal, in time that does not depend on where they differ.
+#[must_use]
+pub fn same(a: &str, b: &str) -> bool {
+    constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
