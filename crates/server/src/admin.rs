@@ -1,0 +1,203 @@
+//! `/_boatyard/`: what is not of the imitated API. Health and metrics are open; the rest is for the installation's administrator.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{Redirect, Response};
+use axum::routing::{any, get, post};
+use boatyard_core::clock::rfc3339_ms;
+use boatyard_iam::NewAccount;
+use boatyard_store::{Domain, settings};
+use http::StatusCode;
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use tracing::info;
+
+use crate::app::App;
+use crate::call::RequestId;
+use crate::problem::{Context, Form, Problem};
+use crate::{authenticate, handlers, operations, respond};
+
+/// Name of the setting that keeps how far the clock was moved, in milliseconds.
+pub(crate) const CLOCK_OFFSET: &str = "clock_offset_ms";
+/// The furthest the clock can be moved at once: ten years, in seconds.
+const FURTHEST: i64 = 10 * 365 * 24 * 60 * 60;
+
+pub(crate) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/_boatyard/health", get(health))
+        .route("/_boatyard/ready", get(ready))
+        .route("/_boatyard/metrics", get(metrics))
+        .route("/_boatyard/clock", get(clock_get).post(clock_advance))
+        .route("/_boatyard/accounts", post(account_create))
+        .route("/_boatyard/signing-keys/rotate", post(signing_key_rotate))
+        .route("/_boatyard/passcode", post(passcode).get(async || Redirect::to("/identity/passcode")))
+        .route("/_boatyard/kubernetes/{cluster}", any(kubernetes))
+        .route("/_boatyard/kubernetes/{cluster}/{*path}", any(kubernetes))
+}
+
+/// Answers as soon as requests are served.
+async fn health() -> Response {
+    respond::json(StatusCode::OK, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// Whether work should be sent here: the database answers, and the server is not being stopped.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let database = async { settings::get(&mut *app.store.read().await?, CLOCK_OFFSET).await }.await;
+    if database.is_ok() && !app.stopping() {
+        return respond::json(StatusCode::OK, &json!({ "status": "ready" }));
+    }
+    let reason = if app.stopping() { "the server is being stopped" } else { "the database does not answer" };
+    respond::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "reason": reason }))
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    respond::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", app.metrics.render())
+}
+
+async fn clock_get(State(app): State<Arc<App>>, request: Request) -> Response {
+    administer(app, request, async |app, _| Ok(clock(app))).await
+}
+
+#[derive(Deserialize)]
+struct Advance {
+    advance_seconds: i64,
+}
+
+/// Moves the clock forward. It stays moved after a restart, or tokens and states would jump back.
+async fn clock_advance(State(app): State<Arc<App>>, request: Request) -> Response {
+    administer(app, request, async |app, body| {
+        let Advance { advance_seconds } = parse(body)?;
+        if !(0..=FURTHEST).contains(&advance_seconds) {
+            return Err(refuse(format!("'advance_seconds' must be between 0 and {FURTHEST}; the clock only moves forward.")));
+        }
+        let offset = app.clock.advance(SignedDuration::from_secs(advance_seconds));
+        let saved = async {
+            let mut tx = app.store.write(Domain::Sessions).await?;
+            settings::set(&mut tx, CLOCK_OFFSET, &offset.to_string()).await?;
+            tx.commit().await
+        };
+        saved.await.map_err(|error| Problem::internal(Form::Containers, error))?;
+        app.fleet.wake();
+        info!(advance_seconds, "clock moved forward");
+        Ok(clock(app))
+    })
+    .await
+}
+
+fn clock(app: &App) -> Response {
+    let body = json!({ "now": rfc3339_ms(app.clock.now()), "offset_seconds": app.clock.offset_ms() / 1000 });
+    respond::json(StatusCode::OK, &body)
+}
+
+#[derive(Deserialize)]
+struct Account {
+    name: String,
+    username: String,
+    #[serde(default)]
+    given_name: String,
+    #[serde(default)]
+    family_name: String,
+    #[serde(default)]
+    password: Option<SecretString>,
+    #[serde(default)]
+    federated: bool,
+}
+
+/// Makes one more account with an owner, an API key and networks to create clusters in.
+async fn account_create(State(app): State<Arc<App>>, request: Request) -> Response {
+    administer(app, request, async |app, body| {
+        let Account { name, username, given_name, family_name, password, federated } = parse(body)?;
+        let new = NewAccount { name, username: username.clone(), given_name, family_name, password, federated };
+        let created = app.iam.account_create(new).await?;
+        let group = app.iam.default_resource_group(&created.account_id).await?;
+        app.fleet.networks_ensure(&created.account_id, &group.id).await?;
+        let mut body = json!({
+            "account_id": created.account_id,
+            "iam_id": created.iam_id,
+            "username": username,
+            "apikey": created.apikey.expose_secret(),
+        });
+        if let Some(password) = &created.password {
+            body["password"] = json!(password.expose_secret());
+        }
+        Ok(respond::json(StatusCode::CREATED, &body))
+    })
+    .await
+}
+
+/// From now on new tokens are signed with a new key; those signed before stay valid.
+async fn signing_key_rotate(State(app): State<Arc<App>>, request: Request) -> Response {
+    administer(app, request, async |app, _| {
+        let kid = app.iam.rotate_signing_key().await?;
+        info!(kid, "signing key rotated");
+        Ok(respond::json(StatusCode::OK, &json!({ "kid": kid })))
+    })
+    .await
+}
+
+/// The form of the passcode page.
+async fn passcode(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match operations::read(&parts.headers, body, Form::Token).await {
+        Ok(body) => {
+            let form = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+            handlers::identity::passcode_page_submit(app, form).await
+        }
+        Err(problem) => answer(&app, &parts.extensions, problem),
+    }
+}
+
+/// The API server of a cluster. It is not built yet and says so as an API server would.
+async fn kubernetes() -> Response {
+    let status = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "Boatyard does not serve the Kubernetes API of virtual clusters yet.",
+        "reason": "NotImplemented",
+        "code": 501,
+    });
+    respond::json(StatusCode::NOT_IMPLEMENTED, &status)
+}
+
+/// Runs `work` for a request of the administrator, with its body.
+async fn administer(
+    app: Arc<App>,
+    request: Request,
+    work: impl AsyncFnOnce(&App, &[u8]) -> Result<Response, Problem>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let result = async {
+        let caller = authenticate::caller(&app, &parts.headers, Form::Management).await;
+        let caller = caller.map_err(|problem| Problem { code: "A0003", kind: "Authentication", ..problem })?;
+        if caller.iam_id != app.administrator.iam_id {
+            let text = "Only the administrator of this installation may do this. Its API key stands in credentials.json in the data folder.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "A0008", "Authentication", text));
+        }
+        let body = operations::read(&parts.headers, body, Form::Containers).await?;
+        work(&app, &body).await
+    };
+    result.await.unwrap_or_else(|problem| answer(&app, &parts.extensions, problem))
+}
+
+fn answer(app: &App, extensions: &http::Extensions, problem: Problem) -> Response {
+    let now = app.clock.now();
+    let context = Context { operation: None, started: now, ended: now, user_agent: "", public_url: &app.public_url };
+    problem.into_response(Form::Containers, &RequestId::of_extensions(extensions), &context)
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    if body.windows(6).any(|window| window == br"\u0000") {
+        return Err(refuse("The request body holds a NUL character.".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| refuse(format!("The request body is not valid: {error}.")))
+}
+
+fn refuse(text: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "E0011", "BadRequest", text)
+}

@@ -1,0 +1,47 @@
+//! What every handler can reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use boatyard_core::Clock;
+use boatyard_fleet::Fleet;
+use boatyard_iam::Iam;
+use boatyard_store::Store;
+
+/// The parts of a running server.
+#[derive(Debug)]
+pub struct App {
+    pub store: Store,
+    pub clock: Clock,
+    pub iam: Iam,
+    pub fleet: Fleet,
+    /// Scheme, host and port that clients use, without a trailing slash, such as `https://127.0.0.1:7443`.
+    pub public_url: String,
+    /// PEM of the local certificate authority, which signs this server's certificate.
+    pub ca_pem: Arc<str>,
+    /// The account that administers this installation; its owner may use `/_boatyard/`.
+    pub administrator: Administrator,
+    pub data_dir: PathBuf,
+    pub metrics: crate::metrics::Metrics,
+    pub(crate) stopping: AtomicBool,
+}
+
+/// The identity made at first start.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    pub account_id: String,
+    pub iam_id: String,
+}
+
+impl App {
+    /// Whether the server is being shut down, so that no new work should be sent to it.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,20 @@
+//! The server: routes, TLS, middleware and pages around the rules of `boatyard-iam` and `boatyard-fleet`.
+
+mod admin;
+mod app;
+mod authenticate;
+mod call;
+mod config;
+mod files;
+pub mod handlers;
+mod metrics;
+mod operations;
+mod problem;
+mod reference;
+mod respond;
+mod start;
+mod tls;
+mod transport;
+
+pub use config::{Config, Error, Pace};
+pub use start::{Running, start};

@@ -1,0 +1,272 @@
+//! Starting a server, and stopping it.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use boatyard_core::Clock;
+use boatyard_fleet::Fleet;
+use boatyard_iam::{FirstSecrets, FirstStart, Iam};
+use boatyard_runtime::VirtualRuntime;
+use boatyard_store::{Store, settings};
+use http::{StatusCode, Uri};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::app::{Administrator, App};
+use crate::call::RequestId;
+use crate::metrics::Metrics;
+use crate::problem::{Context, Form, Problem};
+use crate::{Config, Error, admin, files, handlers, reference, respond, tls, transport};
+
+const CREDENTIALS_FILE: &str = "credentials.json";
+/// Secrets of the administrator until they stand in the credentials file.
+const DRAFT_FILE: &str = "first-start.json";
+const CA_FILE: &str = "ca.pem";
+/// How often metrics are folded, and how often expired sessions are removed.
+const UPKEEP: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// A running server. Dropping it leaves it running; end it with [`Running::shutdown`].
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    address: SocketAddr,
+    credentials_file: PathBuf,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+    /// Holds the data folder for this process.
+    claim: File,
+}
+
+/// Starts a server; once this returns, it answers.
+///
+/// # Errors
+/// When the data folder, the address or the database cannot be used.
+pub async fn start(config: Config) -> Result<Running, Error> {
+    let claim = files::claim(&config.data_dir)?;
+    let store = open_store(&config).await?;
+    let clock = Clock::ahead_by(clock_offset(&store).await?);
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.map_err(|source| Error::Listen { address: config.listen, source })?;
+    let address = listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
+    let public_url = public_url(config.public_url.as_deref(), address)?;
+
+    let host = public_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    let identity = tls::identity(&config.data_dir, &tls::names(address.ip(), &host))?;
+    let iam = Iam::open(store.clone(), clock.clone(), format!("{public_url}/identity")).await?;
+    let fleet = Fleet::new(store.clone(), clock.clone(), Arc::new(VirtualRuntime::new(config.pace)));
+    let credentials_file = config.data_dir.join(CREDENTIALS_FILE);
+    let first = administrator(&iam, &config, &public_url).await?;
+    let administrator = Administrator { account_id: first.account_id().to_owned(), iam_id: first.iam_id().to_owned() };
+    let group = iam.default_resource_group(&administrator.account_id).await?;
+    fleet.networks_ensure(&administrator.account_id, &group.id).await?;
+
+    let app = Arc::new(App {
+        store,
+        clock,
+        iam,
+        fleet,
+        public_url,
+        ca_pem: identity.ca_pem,
+        administrator,
+        data_dir: config.data_dir,
+        metrics: Metrics::new(),
+        stopping: AtomicBool::new(false),
+    });
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(transport::serve(listener, identity.config, router(&app), app.metrics.clone(), stop.clone()));
+    let background = background(&app);
+    info!(endpoint = %app.public_url, %address, pace = ?config.pace, version = env!("CARGO_PKG_VERSION"), "serving");
+    Ok(Running { app, address, credentials_file, stop, server, background, claim })
+}
+
+impl Running {
+    /// Scheme, host and port for clients, such as `https://127.0.0.1:7443`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.app.public_url
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The administrator's credentials, as a JSON file readable by its owner only.
+    #[must_use]
+    pub fn credentials_file(&self) -> &Path {
+        &self.credentials_file
+    }
+
+    /// PEM file of the authority that signs the server's certificate.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.app.data_dir.join(CA_FILE)
+    }
+
+    /// Lets requests under way finish, closes the database and gives the data folder back.
+    pub async fn shutdown(self) {
+        info!("stopping");
+        self.app.stop();
+        self.stop.cancel();
+        if let Err(error) = self.server.await {
+            warn!(%error, "the server ended badly");
+        }
+        for task in self.background {
+            task.abort();
+            // It was told to end wherever it is; steps are idempotent.
+            let _ = task.await;
+        }
+        self.app.store.close().await;
+        drop(self.claim);
+        info!("stopped");
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Store, Error> {
+    match config.database_url.as_ref().map(SecretString::expose_secret) {
+        None => Ok(Store::sqlite(&config.data_dir).await?),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Store::postgres(url).await?),
+        Some(_) => Err(Error::DatabaseUrl),
+    }
+}
+
+async fn clock_offset(store: &Store) -> Result<i64, Error> {
+    let saved = settings::get(&mut *store.read().await?, admin::CLOCK_OFFSET).await?;
+    Ok(saved.and_then(|offset| offset.parse().ok()).unwrap_or(0))
+}
+
+fn public_url(given: Option<&str>, address: SocketAddr) -> Result<String, Error> {
+    let Some(given) = given else {
+        let ip = if address.ip().is_unspecified() {
+            "127.0.0.1".to_owned()
+        } else {
+            SocketAddr::new(address.ip(), 0).ip().to_string()
+        };
+        let host = if ip.contains(':') { format!("[{ip}]") } else { ip };
+        return Ok(format!("https://{host}:{}", address.port()));
+    };
+    let refused = || Error::PublicUrl(given.to_owned());
+    let uri: Uri = given.trim_end_matches('/').parse().map_err(|_| refused())?;
+    let plain = matches!(uri.scheme_str(), Some("https" | "http"))
+        && uri.authority().is_some()
+        && uri.path() == "/"
+        && uri.query().is_none();
+    if plain { Ok(given.trim_end_matches('/').to_owned()) } else { Err(refused()) }
+}
+
+/// The administrator, made if there is none, and the credentials file of this server.
+///
+/// The secrets are on disk before the administrator is made, so that a crash in between loses nothing: the next start finds them,
+/// and uses them or, if the administrator was made with them, keeps them.
+async fn administrator(iam: &Iam, config: &Config, public_url: &str) -> Result<FirstStart, Error> {
+    let draft_file = config.data_dir.join(DRAFT_FILE);
+    let draft = read_json(&draft_file)?.and_then(|kept| {
+        let text = |name: &str| kept[name].as_str().map(|text| SecretString::from(text.to_owned()));
+        Some(FirstSecrets { password: text("password")?, apikey: text("apikey")? })
+    });
+    let secrets = draft.unwrap_or_else(FirstSecrets::generate);
+    if !iam.administrator_exists().await? {
+        let text = json!({ "password": secrets.password.expose_secret(), "apikey": secrets.apikey.expose_secret() });
+        files::write(&draft_file, text.to_string().as_bytes())?;
+    }
+    let first = iam.administrator_ensure(config.apikey.clone(), secrets.clone()).await?;
+
+    let file = config.data_dir.join(CREDENTIALS_FILE);
+    let login = |password: &SecretString, apikey: &SecretString| {
+        let (password, apikey) = (password.expose_secret(), apikey.expose_secret());
+        json!({ "username": boatyard_iam::ADMINISTRATOR_NAME, "password": password, "apikey": apikey })
+    };
+    let mut credentials = match &first {
+        FirstStart::Created { password, apikey, .. } => login(password, apikey),
+        FirstStart::Existing { .. } if iam.is_administrators_key(&secrets.apikey).await? => {
+            login(&secrets.password, &secrets.apikey)
+        }
+        FirstStart::Existing { .. } => read_json(&file)?.unwrap_or_else(|| {
+            warn!("{} is missing; start once with BOATYARD_APIKEY set to have an API key again", file.display());
+            json!({})
+        }),
+    };
+    let ca_file = config.data_dir.join(CA_FILE);
+    credentials["endpoint"] = json!(public_url);
+    credentials["ca_file"] = json!(std::path::absolute(&ca_file).unwrap_or(ca_file));
+    credentials["account_id"] = json!(first.account_id());
+    if let Some(apikey) = &config.apikey {
+        credentials["apikey"] = json!(apikey.expose_secret());
+    }
+    files::write(&file, format!("{credentials:#}\n").as_bytes())?;
+    files::remove(&draft_file)?;
+    Ok(first)
+}
+
+/// A JSON object in a file, or `None` if there is none.
+fn read_json(file: &Path) -> Result<Option<Value>, Error> {
+    let text = files::read(file)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object))
+}
+
+fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .merge(handlers::bindings().into_router())
+        .merge(reference::router())
+        .merge(admin::router())
+        .fallback(not_found)
+        .with_state(Arc::clone(app))
+}
+
+/// A path that nothing is served under.
+async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response {
+    let form = Form::of_path(request.uri().path());
+    let request_id = RequestId::of_extensions(request.extensions());
+    let response = if form == Form::Token {
+        let problem = Problem::new(StatusCode::NOT_FOUND, "BXNIM0404E", "", "HTTP 404 Not Found");
+        let now = app.clock.now();
+        let context = Context { operation: None, started: now, ended: now, user_agent: "", public_url: &app.public_url };
+        problem.into_response(form, &request_id, &context)
+    } else {
+        respond::with_type(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
+    };
+    app.metrics.answered(None, response.status(), Duration::ZERO);
+    response
+}
+
+fn background(app: &Arc<App>) -> Vec<JoinHandle<()>> {
+    let reconciler = tokio::spawn({
+        let fleet = app.fleet.clone();
+        async move { fleet.run().await }
+    });
+    let upkeep = tokio::spawn({
+        let metrics = app.metrics.clone();
+        async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                metrics.upkeep();
+            }
+        }
+    });
+    let sweep = tokio::spawn({
+        let iam = app.iam.clone();
+        async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                if let Err(error) = iam.sweep().await {
+                    warn!(%error, "expired sessions could not be removed");
+                }
+            }
+        }
+    });
+    vec![reconciler, upkeep, sweep]
+}
