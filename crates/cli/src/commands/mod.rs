@@ -1,0 +1,62 @@
+//! One file for each group of commands.
+
+pub mod account;
+pub mod cluster;
+pub mod completion;
+pub mod env;
+pub mod iam;
+pub mod login;
+pub mod network;
+pub mod serve;
+pub mod target;
+
+use std::future::Future;
+
+use tokio::runtime::Builder;
+
+use crate::args::{Command, Kubernetes};
+use crate::demo;
+use crate::failure::Failure;
+
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => on_all_cores(serve::run(args)),
+        Command::Demo(args) => on_all_cores(demo::run(args)),
+        Command::Env(args) => env::run(&args),
+        Command::Completion(args) => completion::run(&args),
+        Command::Login(args) => alone(login::run(args)),
+        Command::Logout(common) => alone(login::logout(common)),
+        Command::Target(args) => alone(target::run(args)),
+        Command::Account(command) => alone(account::run(command)),
+        Command::Iam(command) => alone(iam::run(command)),
+        Command::Ks(command) | Command::Kubernetes(command) => alone(kubernetes(command)),
+    }
+}
+
+async fn kubernetes(command: Kubernetes) -> Result<(), Failure> {
+    match command {
+        Kubernetes::Cluster(command) => cluster::run(*command).await,
+        Kubernetes::Vpcs(args) => network::vpcs(args).await,
+        Kubernetes::Subnets(args) => network::subnets(args).await,
+        Kubernetes::Vlan(command) => network::vlans(command).await,
+    }
+}
+
+/// A client command waits for one answer after another: threads would only cost it start-up time.
+fn alone(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    finish(Builder::new_current_thread(), command)
+}
+
+fn on_all_cores(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    finish(Builder::new_multi_thread(), command)
+}
+
+fn finish(mut runtime: Builder, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = runtime.enable_all().build().map_err(|e| {
+        Failure::new(format!("Cannot start: {e}"), "Look at the limits of processes and open files (`ulimit -a`).")
+    })?;
+    let result = runtime.block_on(command);
+    // A thread that waits for a line or a lock must not keep the process from ending.
+    runtime.shutdown_background();
+    result
+}

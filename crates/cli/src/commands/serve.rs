@@ -1,0 +1,164 @@
+//! `boatyard serve`.
+
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use secrecy::SecretString;
+use tokio::signal;
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::local::{self, Credentials};
+use crate::server::{self, Config, Pace, Running};
+use crate::{output, terminal};
+
+/// Exit code of a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Address and port, for HTTPS and plain HTTP alike
+    #[arg(long, env = "BOATYARD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// Where state, certificates and credentials.json are kept [default: ~/.local/share/boatyard]
+    #[arg(long, env = "BOATYARD_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// PostgreSQL database, for several replicas; without it the state is in the data directory
+    #[arg(long, env = "BOATYARD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<SecretString>,
+    /// How long clusters take to change
+    #[arg(long, env = "BOATYARD_PACE", value_enum, value_name = "PACE", default_value = "fast")]
+    pace: Pace,
+    /// Address that clients use, if it is not the one listened on
+    #[arg(long, env = "BOATYARD_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Form of the log on standard error (BOATYARD_LOG sets its level: error, warn, info, debug)
+    #[arg(long, env = "BOATYARD_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value = "human")]
+    log_format: LogFormat,
+    /// End when standard input ends: for programs that start a server and must not leave one behind
+    #[arg(long)]
+    die_with_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+pub async fn run(args: Args) -> Result<(), Failure> {
+    log_to_stderr(args.log_format, "info");
+    let mut stop = Signals::listen()?;
+    let running = server::start(Config {
+        listen: args.listen,
+        data_dir: args.data_dir.unwrap_or_else(local::default_data_dir),
+        database_url: args.database_url,
+        apikey: apikey_of_environment(),
+        pace: args.pace.into(),
+        public_url: args.public_url,
+    })
+    .await?;
+    if args.log_format == LogFormat::Human {
+        output::print(&welcome(&running)?)?;
+    }
+    tokio::select! {
+        () = stop.wait() => {}
+        () = end_of_stdin(), if args.die_with_stdin => {}
+    }
+    if args.log_format == LogFormat::Human {
+        terminal::note("Stopping; press Ctrl-C again to end at once.");
+    }
+    end(running, &mut stop).await;
+    Ok(())
+}
+
+/// Until nothing more can come from standard input.
+async fn end_of_stdin() {
+    // An error means the same as the end: whoever held the other side is gone.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+}
+
+/// The first administrator's key, where the person who starts the server wants to choose it.
+fn apikey_of_environment() -> Option<SecretString> {
+    std::env::var("BOATYARD_APIKEY").ok().filter(|k| !k.is_empty()).map(SecretString::from)
+}
+
+pub fn log_to_stderr(format: LogFormat, default_level: &str) {
+    let filter = EnvFilter::try_from_env("BOATYARD_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // It is set once for each process; should somebody have done so, theirs holds.
+    let _ = match format {
+        LogFormat::Human => log.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}
+
+/// What a person needs to know of a server that has just been started.
+fn welcome(running: &Running) -> Result<String, Failure> {
+    let (endpoint, file) = (running.endpoint(), running.credentials_file());
+    let data_dir = file.parent().unwrap_or(Path::new("."));
+    let ca_file = Credentials::read(data_dir)?.ca_file;
+    let login = if data_dir == local::default_data_dir() {
+        "boatyard login".to_owned()
+    } else {
+        format!("boatyard login --data-dir {}", data_dir.display())
+    };
+    let pairs = output::pairs(&[
+        ("Endpoint", Some(endpoint.to_owned())),
+        ("CA certificate", ca_file.map(|p| p.display().to_string())),
+        ("Credentials", Some(file.display().to_string())),
+        ("Log in with", Some(login)),
+        ("API reference", Some(format!("{endpoint}/global/swagger-global-api/"))),
+    ]);
+    Ok(format!("Boatyard is serving. Press Ctrl-C to stop.\n\n{pairs}\n"))
+}
+
+/// Stops the server in good order; a signal meanwhile ends the process at once.
+pub async fn end(running: Running, stop: &mut Signals) {
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = stop.wait() => std::process::exit(INTERRUPTED),
+    }
+}
+
+/// SIGINT (Ctrl-C) and SIGTERM.
+pub struct Signals {
+    #[cfg(unix)]
+    terminate: signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: signal::unix::Signal,
+}
+
+impl Signals {
+    /// From here on signals do not end the process by themselves.
+    #[cfg(unix)]
+    pub fn listen() -> Result<Self, Failure> {
+        use signal::unix::{SignalKind, signal};
+
+        let listen =
+            |kind| signal(kind).map_err(|e| Failure::new(format!("Cannot listen for signals: {e}"), "Look at `ulimit -a`."));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    #[cfg(not(unix))]
+    pub fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    /// Until the next one.
+    #[cfg(unix)]
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub async fn wait(&mut self) {
+        // Without Ctrl-C there is no other way to ask, so an error here may end the wait as well.
+        let _ = signal::ctrl_c().await;
+    }
+}
