@@ -1,0 +1,175 @@
+//! Client programs that others wrote, run as their users run them.
+//!
+//! The Python environment and the Node modules are made once and kept: in `$BOATYARD_TEST_CACHE`, else beside cargo's other
+//! build results. A lock keeps two test processes from making the same one, and it is moved into place only when complete.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::boatyard::{clean, repository};
+use super::{Server, User};
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    what: String,
+}
+
+impl Finished {
+    /// Standard output of a program that must have succeeded.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert!(self.status.success(), "{} ended with {}:\n{}{}", self.what, self.status, self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard error of a program that must have failed.
+    #[track_caller]
+    pub fn failure(self) -> String {
+        assert!(!self.status.success(), "{} succeeded:\n{}{}", self.what, self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+/// Runs a command to its end; one that hangs is killed and fails the test.
+#[track_caller]
+pub fn run(command: &mut Command) -> Finished {
+    let what = format!("{command:?}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
+    let open = |path: &Path| fs::File::create(path).expect("a file for the output");
+    let mut child = command.stdout(open(&out)).stderr(open(&err)).spawn().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be asked") {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    let (stdout, stderr) = (read(&out), read(&err));
+    let status = status.unwrap_or_else(|| panic!("{what} did not end within three minutes:\n{stdout}{stderr}"));
+    Finished { status, stdout, stderr, what }
+}
+
+/// A command that must be on the machine.
+#[track_caller]
+pub fn tool(name: &str, packages: &str) -> Command {
+    static MISSING: &str = "not installed";
+    let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status();
+    let found = found.is_ok_and(|status| status.success());
+    assert!(found, "{name} is {MISSING}, and this test cannot run without it: apt-get install {packages}");
+    Command::new(name)
+}
+
+/// Where the addresses and the credentials of a server stand for a client program.
+pub fn describe(command: &mut Command, server: &Server, user: &User) {
+    command
+        .env("ENDPOINT", &server.endpoint)
+        .env("CA_FILE", &server.ca_file)
+        .env("ACCOUNT_ID", &user.account_id)
+        .env("IBMCLOUD_USERNAME", &user.username)
+        .env("IBMCLOUD_PASSWORD", user.password.as_deref().unwrap_or_default())
+        .env("APIKEY", &user.apikey);
+}
+
+/// A script in `tests/clients`.
+pub fn script(name: &str) -> PathBuf {
+    repository().join("tests/clients").join(name)
+}
+
+/// `python PROGRAM` in the environment of `tests/clients/python/requirements.txt`.
+pub fn python(arguments: &[&Path]) -> (Command, TempDir) {
+    static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| {
+        let requirements = script("python/requirements.txt");
+        made("python", &[&requirements], |folder| {
+            let mut venv = tool("python3", "python3 python3-venv");
+            let made = run(venv.args(["-m", "venv"]).arg(folder));
+            assert!(
+                made.status.success(),
+                "python3 -m venv fails: apt-get install python3-venv\n{}{}",
+                made.stdout,
+                made.stderr
+            );
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
+            run(pip.arg(&requirements)).success();
+        })
+    });
+    let home = home();
+    let mut command = Command::new(environment.join("bin/python"));
+    clean(&mut command, home.path());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(home.path()).args(arguments);
+    (command, home)
+}
+
+/// `node PROGRAM` with the modules of `tests/clients/node/package.json`.
+pub fn node(program: &str) -> (Command, TempDir) {
+    static MODULES: OnceLock<PathBuf> = OnceLock::new();
+    let modules = MODULES.get_or_init(|| {
+        let (package, lock) = (script("node/package.json"), script("node/package-lock.json"));
+        made("node", &[&package, &lock], |folder| {
+            fs::create_dir_all(folder).expect("a folder for the modules");
+            for file in [&package, &lock] {
+                fs::copy(file, folder.join(file.file_name().expect("a name"))).expect("the file can be copied");
+            }
+            let mut npm = tool("npm", "npm");
+            npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(folder);
+            run(&mut npm).success();
+        })
+    });
+    // Node looks for modules beside the program, so the program is put beside them.
+    let home = home();
+    fs::copy(script("node").join(program), home.path().join(program)).expect("the program can be copied");
+    fs::copy(script("node/package.json"), home.path().join("package.json")).expect("the file can be copied");
+    symlink(modules.join("node_modules"), home.path().join("node_modules")).expect("a link");
+    let mut command = tool("node", "nodejs");
+    clean(&mut command, home.path());
+    command.current_dir(home.path()).arg(program);
+    (command, home)
+}
+
+fn home() -> TempDir {
+    tempfile::Builder::new().prefix("boatyard-e2e-client-").tempdir().expect("a temporary folder")
+}
+
+/// The folder `make` has filled, now or in an earlier run with the same files.
+fn made(name: &str, files: &[&Path], make: impl FnOnce(&Path)) -> PathBuf {
+    let cache = std::env::var_os("BOATYARD_TEST_CACHE").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join("e2e-clients"),
+        PathBuf::from,
+    );
+    fs::create_dir_all(&cache).unwrap_or_else(|e| panic!("{}: {e}", cache.display()));
+    let mut hash = DefaultHasher::new();
+    for file in files {
+        fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display())).hash(&mut hash);
+    }
+    let complete = cache.join(format!("{name}-{:016x}", hash.finish()));
+
+    let lock = fs::File::create(cache.join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock can be taken");
+    if !complete.exists() {
+        let partial = complete.with_extension("partial");
+        let _ = fs::remove_dir_all(&partial);
+        make(&partial);
+        fs::rename(&partial, &complete).expect("it can be moved into place");
+    }
+    complete
+}
