@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    ClusterRuntime, Error, MasterOrder, MasterStage, Pace, Progress, RemoveOrder, RemoveStage, Timings, WorkerOrder,
-    WorkerStage,
+    ClusterRuntime, Error, MasterOrder, MasterStage, MasterWork, Pace, Progress, RemoveOrder, RemoveStage, Timings,
+    WorkerOrder, WorkerStage, WorkerWork,
 };
 
 /// The driver in process: every stage is a function of the time since it was asked for, so nothing is kept, and a restart or
@@ -17,9 +17,10 @@ pub struct VirtualRuntime {
 }
 
 impl VirtualRuntime {
+    /// A driver whose stages last as `timings` says; at pace instant, requests wait for the end.
     #[must_use]
-    pub fn new(pace: Pace) -> Self {
-        Self { timings: pace.timings(), immediate: pace == Pace::Instant }
+    pub fn new(pace: Pace, timings: Timings) -> Self {
+        Self { timings, immediate: pace == Pace::Instant }
     }
 }
 
@@ -27,28 +28,45 @@ impl VirtualRuntime {
 impl ClusterRuntime for VirtualRuntime {
     async fn master(&self, order: &MasterOrder<'_>, now: Timestamp) -> Result<Progress<MasterStage>, Error> {
         let t = &self.timings;
-        let stages = [(MasterStage::Requested, t.master_requested), (MasterStage::Deploying, t.master_deploying)];
-        Ok(timeline(&stages, MasterStage::Ready, order.since, now))
+        let stages: &[_] = match order.work {
+            MasterWork::Deploy => &[(MasterStage::Requested, t.master_requested), (MasterStage::Deploying, t.master_deploying)],
+            MasterWork::Update => &[(MasterStage::Updating, t.master_updating)],
+            MasterWork::Refresh => &[(MasterStage::Updating, t.master_refreshing)],
+        };
+        Ok(timeline(stages, MasterStage::Ready, order.since, now))
     }
 
     async fn worker(&self, order: &WorkerOrder<'_>, now: Timestamp) -> Result<Progress<WorkerStage>, Error> {
         let t = &self.timings;
         let behind = t.worker_stagger * i32::try_from(order.index.min(10)).unwrap_or(10);
-        let stages = [
-            (WorkerStage::ProvisionPending, t.worker_provision_pending + behind),
-            (WorkerStage::Provisioning, t.worker_provisioning),
-            (WorkerStage::Provisioned, t.worker_provisioned),
-            (WorkerStage::Deploying, t.worker_deploying),
-        ];
-        Ok(timeline(&stages, WorkerStage::Ready, order.since, now))
+        let stages: &[_] = match order.work {
+            WorkerWork::Deploy => &[
+                (WorkerStage::ProvisionPending, t.worker_provision_pending + behind),
+                (WorkerStage::Provisioning, t.worker_provisioning),
+                (WorkerStage::Provisioned, t.worker_provisioned),
+                (WorkerStage::Deploying, t.worker_deploying),
+            ],
+            WorkerWork::Reload => &[
+                (WorkerStage::ReloadPending, t.worker_reload_pending + behind),
+                (WorkerStage::Reloading, t.worker_reloading),
+                (WorkerStage::Deploying, t.worker_deploying),
+            ],
+            WorkerWork::Reboot => &[(WorkerStage::Deploying, t.worker_rebooting)],
+            WorkerWork::Remove => &[(WorkerStage::Deleting, t.worker_deleting + behind)],
+        };
+        Ok(timeline(stages, WorkerStage::Done, order.since, now))
     }
 
     async fn remove(&self, order: &RemoveOrder<'_>, now: Timestamp) -> Result<Progress<RemoveStage>, Error> {
-        Ok(timeline(&[(RemoveStage::Removing, self.timings.removing)], RemoveStage::Gone, order.since, now))
+        Ok(timeline(&[(RemoveStage::Removing, self.timings.cluster_deleting)], RemoveStage::Gone, order.since, now))
     }
 
     fn immediate(&self) -> bool {
         self.immediate
+    }
+
+    fn timings(&self) -> Timings {
+        self.timings
     }
 }
 
@@ -69,45 +87,76 @@ fn timeline<S: Copy>(stages: &[(S, SignedDuration)], end: S, since: Timestamp, n
 mod tests {
     use super::*;
 
+    fn runtime(pace: Pace) -> VirtualRuntime {
+        VirtualRuntime::new(pace, Timings::read(None, pace).unwrap())
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_millis(ms)
+    }
+
     #[tokio::test]
     async fn a_master_passes_through_its_stages_in_order_and_says_when_to_look() {
-        let runtime = VirtualRuntime::new(Pace::Fast);
-        let since = Timestamp::UNIX_EPOCH;
-        let order = MasterOrder { cluster_id: "c", version: "1.36.3_1525", since };
-        let at = |ms| since + SignedDuration::from_millis(ms);
+        let order = |work| MasterOrder { cluster_id: "c", version: "1.36.3_1525", work, since: at(0) };
         let cases = [
-            (0, MasterStage::Requested, 0, Some(500)),
-            (499, MasterStage::Requested, 0, Some(500)),
-            (500, MasterStage::Deploying, 500, Some(1500)),
-            (1500, MasterStage::Ready, 1500, None),
-            (99_000, MasterStage::Ready, 1500, None),
+            (MasterWork::Deploy, 0, MasterStage::Requested, 0, Some(500)),
+            (MasterWork::Deploy, 499, MasterStage::Requested, 0, Some(500)),
+            (MasterWork::Deploy, 500, MasterStage::Deploying, 500, Some(1500)),
+            (MasterWork::Deploy, 1500, MasterStage::Ready, 1500, None),
+            (MasterWork::Deploy, 99_000, MasterStage::Ready, 1500, None),
+            (MasterWork::Update, 999, MasterStage::Updating, 0, Some(1000)),
+            (MasterWork::Update, 1000, MasterStage::Ready, 1000, None),
+            (MasterWork::Refresh, 100, MasterStage::Updating, 0, Some(500)),
         ];
-        for (now, stage, began, next) in cases {
-            let progress = runtime.master(&order, at(now)).await.unwrap();
-            assert_eq!(progress, Progress { stage, since: at(began), next: next.map(at) }, "{now} ms");
+        for (work, now, stage, began, next) in cases {
+            let progress = runtime(Pace::Fast).master(&order(work), at(now)).await.unwrap();
+            assert_eq!(progress, Progress { stage, since: at(began), next: next.map(at) }, "{work:?} {now} ms");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_passes_through_the_stages_of_what_is_done_to_it() {
+        use WorkerStage::{Deleting, Deploying, Done, ProvisionPending, Provisioned, Provisioning, ReloadPending, Reloading};
+        let cases: [(WorkerWork, &[WorkerStage]); 4] = [
+            (WorkerWork::Deploy, &[ProvisionPending, Provisioning, Provisioned, Deploying, Done]),
+            (WorkerWork::Reload, &[ReloadPending, Reloading, Deploying, Done]),
+            (WorkerWork::Reboot, &[Deploying, Done]),
+            (WorkerWork::Remove, &[Deleting, Done]),
+        ];
+        for (work, expected) in cases {
+            let order = WorkerOrder { cluster_id: "c", worker_id: "w", work, index: 3, since: at(0) };
+            let (mut seen, mut now) = (Vec::new(), Some(at(0)));
+            while let Some(at) = now {
+                let progress = runtime(Pace::Fast).worker(&order, at).await.unwrap();
+                seen.push(progress.stage);
+                now = progress.next;
+            }
+            assert_eq!(seen, expected, "{work:?}");
         }
     }
 
     #[tokio::test]
     async fn at_instant_pace_everything_is_done_when_first_asked() {
-        let runtime = VirtualRuntime::new(Pace::Instant);
+        let runtime = runtime(Pace::Instant);
         let since = Timestamp::UNIX_EPOCH;
-        let worker = WorkerOrder { cluster_id: "c", worker_id: "w", index: 7, since };
-        assert_eq!(runtime.worker(&worker, since).await.unwrap(), Progress { stage: WorkerStage::Ready, since, next: None });
+        for work in [WorkerWork::Deploy, WorkerWork::Reload, WorkerWork::Reboot, WorkerWork::Remove] {
+            let worker = WorkerOrder { cluster_id: "c", worker_id: "w", work, index: 7, since };
+            let done = Progress { stage: WorkerStage::Done, since, next: None };
+            assert_eq!(runtime.worker(&worker, since).await.unwrap(), done, "{work:?}");
+        }
         let removal = RemoveOrder { cluster_id: "c", since };
         assert_eq!(runtime.remove(&removal, since).await.unwrap(), Progress { stage: RemoveStage::Gone, since, next: None });
     }
 
     #[tokio::test]
-    async fn workers_come_up_one_after_another() {
-        let runtime = VirtualRuntime::new(Pace::Fast);
+    async fn workers_come_up_one_behind_another() {
         let since = Timestamp::UNIX_EPOCH;
-        let now = since + SignedDuration::from_millis(1500);
-        let mut stages = Vec::new();
+        let mut last = None;
         for index in 0..3 {
-            let worker = WorkerOrder { cluster_id: "c", worker_id: "w", index, since };
-            stages.push(runtime.worker(&worker, now).await.unwrap().stage);
+            let order = WorkerOrder { cluster_id: "c", worker_id: "w", work: WorkerWork::Deploy, index, since };
+            let first = runtime(Pace::Fast).worker(&order, since).await.unwrap().next;
+            assert!(first > last, "{index}");
+            last = first;
         }
-        assert_eq!(stages, [WorkerStage::Ready, WorkerStage::Deploying, WorkerStage::Provisioned]);
     }
 }
