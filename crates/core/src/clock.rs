@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 
-/// The system's time plus an offset that an administrator can move forward.
+/// The system's time plus an offset that an administrator can move forward. It goes back only together with everything that was
+/// dated by it: [`Clock::set`].
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
@@ -36,13 +37,18 @@ impl Clock {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX).max(0);
         self.offset_ms.fetch_add(by, Ordering::Relaxed) + by
     }
+
+    /// Sets how far the clock is ahead of the system's, in milliseconds, because the whole state of the server was replaced.
+    pub fn set(&self, offset_ms: i64) {
+        self.offset_ms.store(offset_ms.max(0), Ordering::Relaxed);
+    }
 }
 
 /// A stored time; values outside of what a calendar can show are clamped.
 #[must_use]
 pub fn from_ms(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond()))
-        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// `2018-09-28T15:43:15+0000`, as the container service writes dates.

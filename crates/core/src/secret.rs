@@ -33,6 +33,34 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// SHA-256 of something that comes in parts.
+#[derive(Clone)]
+pub struct Hasher(digest::Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Hasher {
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts so far, in lower-case hexadecimal.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        crate::id::hex(self.0.clone().finish().as_ref())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher(..)")
+    }
+}
+
 /// Whether two secrets are equal, in time that does not depend on where they differ.
 #[must_use]
 pub fn same(a: &str, b: &str) -> bool {
