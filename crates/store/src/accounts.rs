@@ -26,10 +26,11 @@ pub struct Account {
 /// SQLite there is only one writer anyway.
 ///
 /// # Errors
-/// When the database fails.
+/// [`crate::Error::Stale`] if the account is gone, as after a reset; else when the database fails.
 pub async fn lock(conn: &mut Conn, account_id: &str) -> Result<()> {
-    sqlx::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1").bind(account_id.to_owned()).execute(conn).await?;
-    Ok(())
+    let locked = sqlx::query("UPDATE accounts SET updated_at = updated_at WHERE id = $1");
+    let locked = locked.bind(account_id.to_owned()).execute(conn).await?;
+    if locked.rows_affected() == 0 { Err(crate::Error::Stale) } else { Ok(()) }
 }
 
 /// An account as one of its members sees it.
@@ -108,6 +109,27 @@ pub async fn get(conn: &mut Conn, account_id: &str, iam_id: &str) -> Result<Opti
         .fetch_optional(conn)
         .await?;
     row.as_ref().map(membership).transpose()
+}
+
+/// The first account of that name that the user owns.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owned(conn: &mut Conn, name: &str, owner_iam_id: &str) -> Result<Option<Membership>> {
+    let sql =
+        format!("{MEMBERSHIP} WHERE m.iam_id = $1 AND a.owner_iam_id = $1 AND a.name = $2 ORDER BY a.created_at, a.id LIMIT 1");
+    let row =
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(owner_iam_id.to_owned()).bind(name.to_owned()).fetch_optional(conn).await?;
+    row.as_ref().map(membership).transpose()
+}
+
+/// Whether there is an account of that ID, whoever owns it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn id_taken(conn: &mut Conn, id: &str) -> Result<bool> {
+    let row = sqlx::query("SELECT id FROM accounts WHERE id = $1").bind(id.to_owned()).fetch_optional(conn).await?;
+    Ok(row.is_some())
 }
 
 /// At most `limit` accounts of a user, after the one at `after` (its `added_at` and ID).

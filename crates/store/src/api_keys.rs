@@ -21,11 +21,62 @@ pub struct ApiKey {
     pub created_at: i64,
 }
 
+/// An API key as it is stored: with its digest in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    pub key: ApiKey,
+    pub digest: String,
+}
+
+/// The keys of a user for an account, with their digests: to keep them while everything else is replaced.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stored(conn: &mut Conn, account_id: &str, iam_id: &str) -> Result<Vec<StoredKey>> {
+    let rows = sqlx::query("SELECT * FROM api_keys WHERE account_id = $1 AND iam_id = $2 ORDER BY created_at, id")
+        .bind(account_id.to_owned())
+        .bind(iam_id.to_owned())
+        .fetch_all(conn)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = ApiKey {
+                id: row.try_get("id")?,
+                account_id: row.try_get("account_id")?,
+                iam_id: row.try_get("iam_id")?,
+                name: row.try_get("name")?,
+                description: row.try_get("description")?,
+                disabled: row.try_get::<i64, _>("disabled")? != 0,
+                created_at: row.try_get("created_at")?,
+            };
+            Ok(StoredKey { key, digest: row.try_get("digest")? })
+        })
+        .collect()
+}
+
+/// Removes the key that has this digest, whosever it is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(conn: &mut Conn, digest: &str) -> Result<()> {
+    sqlx::query("DELETE FROM api_keys WHERE digest = $1").bind(digest.to_owned()).execute(conn).await?;
+    Ok(())
+}
+
 /// Adds an API key.
 ///
 /// # Errors
 /// [`crate::Error::Duplicate`] if the key exists already, for whomever; else when the database fails.
 pub async fn insert(conn: &mut Conn, key: &ApiKey, digest: Digest) -> Result<()> {
+    insert_stored(conn, &StoredKey { key: key.clone(), digest: digest.hex() }).await
+}
+
+/// Adds an API key that was stored before.
+///
+/// # Errors
+/// As [`insert`].
+pub async fn insert_stored(conn: &mut Conn, stored: &StoredKey) -> Result<()> {
+    let StoredKey { key, digest } = stored;
     sqlx::query(
         "INSERT INTO api_keys (id, account_id, iam_id, name, description, digest, disabled, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -35,7 +86,7 @@ pub async fn insert(conn: &mut Conn, key: &ApiKey, digest: Digest) -> Result<()>
     .bind(key.iam_id.clone())
     .bind(key.name.clone())
     .bind(key.description.clone())
-    .bind(digest.hex())
+    .bind(digest.clone())
     .bind(i64::from(key.disabled))
     .bind(key.created_at)
     .execute(conn)

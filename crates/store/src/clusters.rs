@@ -14,6 +14,11 @@ pub struct ClusterRow {
     /// `classic` or `vpc-gen2`.
     pub provider: String,
     pub region: String,
+    /// The VPC its pods share ranges with, and their range; empty for classic clusters.
+    pub vpc_id: String,
+    pub pod_subnet: String,
+    /// Label of its Ingress subdomain; empty until it has one.
+    pub ingress_label: String,
     pub resource_group_id: String,
     /// Name of the resource group; read only.
     pub resource_group_name: String,
@@ -33,7 +38,7 @@ pub struct ClusterRow {
 }
 
 const SELECT: &str = "SELECT c.*, g.name AS resource_group_name, \
-    (SELECT COUNT(*) FROM workers w WHERE w.cluster_id = c.id) AS worker_count \
+    (SELECT COUNT(*) FROM workers w WHERE w.cluster_id = c.id AND w.deleted_at IS NULL) AS worker_count \
     FROM clusters c JOIN resource_groups g ON g.id = c.resource_group_id";
 
 fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
@@ -48,6 +53,9 @@ fn row(row: &AnyRow) -> Result<ClusterRow> {
         name: row.try_get("name")?,
         provider: row.try_get("provider")?,
         region: row.try_get("region")?,
+        vpc_id: row.try_get("vpc_id")?,
+        pod_subnet: row.try_get("pod_subnet")?,
+        ingress_label: row.try_get("ingress_label")?,
         resource_group_id: row.try_get("resource_group_id")?,
         resource_group_name: row.try_get("resource_group_name")?,
         state: row.try_get("state")?,
@@ -68,8 +76,8 @@ fn row(row: &AnyRow) -> Result<ClusterRow> {
 pub async fn insert(conn: &mut Conn, cluster: &ClusterRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO clusters (id, account_id, name, provider, region, resource_group_id, state, state_since, desired, \
-         spec, status, created_at, modified_at, wake_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         spec, status, created_at, modified_at, wake_at, revision, vpc_id, pod_subnet, ingress_label) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(cluster.id.clone())
     .bind(cluster.account_id.clone())
@@ -86,6 +94,9 @@ pub async fn insert(conn: &mut Conn, cluster: &ClusterRow) -> Result<()> {
     .bind(cluster.modified_at)
     .bind(cluster.wake_at)
     .bind(cluster.revision)
+    .bind(cluster.vpc_id.clone())
+    .bind(cluster.pod_subnet.clone())
+    .bind(cluster.ingress_label.clone())
     .execute(conn)
     .await?;
     Ok(())
@@ -98,7 +109,7 @@ pub async fn insert(conn: &mut Conn, cluster: &ClusterRow) -> Result<()> {
 pub async fn update(conn: &mut Conn, cluster: &ClusterRow) -> Result<()> {
     let done = sqlx::query(
         "UPDATE clusters SET state = $1, state_since = $2, desired = $3, spec = $4, status = $5, modified_at = $6, \
-         wake_at = $7, revision = revision + 1 WHERE id = $8 AND revision = $9",
+         wake_at = $7, ingress_label = $8, revision = revision + 1 WHERE id = $9 AND revision = $10",
     )
     .bind(cluster.state.clone())
     .bind(cluster.state_since)
@@ -107,6 +118,7 @@ pub async fn update(conn: &mut Conn, cluster: &ClusterRow) -> Result<()> {
     .bind(cluster.status.clone())
     .bind(cluster.modified_at)
     .bind(cluster.wake_at)
+    .bind(cluster.ingress_label.clone())
     .bind(cluster.id.clone())
     .bind(cluster.revision)
     .execute(conn)
@@ -155,6 +167,61 @@ pub async fn find(conn: &mut Conn, account_id: &str, id_or_name: &str) -> Result
     Ok(found.into_iter().next())
 }
 
+/// Pod ranges of the clusters in a VPC, each once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pod_subnets(conn: &mut Conn, vpc_id: &str) -> Result<Vec<String>> {
+    // Steps from one value to the next in the index: a VPC may have thousands of clusters, which share a few dozen ranges.
+    let rows = sqlx::query(
+        "WITH RECURSIVE ranges (cidr) AS ( \
+         SELECT MIN(pod_subnet) FROM clusters WHERE vpc_id = $1 UNION ALL \
+         SELECT (SELECT MIN(pod_subnet) FROM clusters WHERE vpc_id = $1 AND pod_subnet > ranges.cidr) FROM ranges \
+         WHERE ranges.cidr IS NOT NULL) SELECT cidr FROM ranges WHERE cidr IS NOT NULL",
+    )
+    .bind(vpc_id.to_owned())
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get("cidr")?)).collect()
+}
+
+/// How many clusters of a provider an account has in a region.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(conn: &mut Conn, account_id: &str, provider: &str, region: &str) -> Result<i64> {
+    let row = sqlx::query("SELECT COUNT(*) AS n FROM clusters WHERE account_id = $1 AND provider = $2 AND region = $3")
+        .bind(account_id.to_owned())
+        .bind(provider.to_owned())
+        .bind(region.to_owned())
+        .fetch_one(conn)
+        .await?;
+    Ok(row.try_get("n")?)
+}
+
+/// For an upgrade, which works for every account: all clusters.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reconcile_all(conn: &mut Conn) -> Result<Vec<ClusterRow>> {
+    let rows = sqlx::query(select("")).fetch_all(conn).await?;
+    rows.iter().map(row).collect()
+}
+
+/// For an upgrade: sets the ranges that a cluster keeps from others.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reconcile_ranges_set(conn: &mut Conn, id: &str, vpc_id: &str, pod_subnet: &str) -> Result<()> {
+    sqlx::query("UPDATE clusters SET vpc_id = $1, pod_subnet = $2 WHERE id = $3")
+        .bind(vpc_id.to_owned())
+        .bind(pod_subnet.to_owned())
+        .bind(id.to_owned())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// For the reconciler, which works for every account: the cluster with that ID.
 ///
 /// # Errors
@@ -164,18 +231,17 @@ pub async fn reconcile_get(conn: &mut Conn, id: &str) -> Result<Option<ClusterRo
     found.as_ref().map(row).transpose()
 }
 
-/// For the reconciler: whether another cluster of the account has that Ingress secret, and so that subdomain.
+/// For the reconciler: whether another cluster of the account has that label, and so that Ingress subdomain.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn reconcile_ingress_taken(conn: &mut Conn, account_id: &str, secret: &str) -> Result<bool> {
-    // Labels are letters, digits and hyphens, so the pattern means only itself.
-    let row = sqlx::query("SELECT COUNT(*) AS n FROM clusters WHERE account_id = $1 AND status LIKE $2")
+pub async fn reconcile_ingress_taken(conn: &mut Conn, account_id: &str, label: &str) -> Result<bool> {
+    let row = sqlx::query("SELECT id FROM clusters WHERE account_id = $1 AND ingress_label = $2 LIMIT 1")
         .bind(account_id.to_owned())
-        .bind(format!("%\"ingress_secret\":\"{secret}\"%"))
-        .fetch_one(conn)
+        .bind(label.to_owned())
+        .fetch_optional(conn)
         .await?;
-    Ok(row.try_get::<i64, _>("n")? > 0)
+    Ok(row.is_some())
 }
 
 /// For the reconciler: IDs of at most `limit` clusters to look at by `now`, most overdue first.
@@ -196,6 +262,6 @@ pub async fn reconcile_due(conn: &mut Conn, now: i64, limit: i64) -> Result<Vec<
 /// # Errors
 /// When the database fails.
 pub async fn reconcile_next(conn: &mut Conn) -> Result<Option<i64>> {
-    let row = sqlx::query("SELECT MIN(wake_at) AS next FROM clusters").fetch_one(conn).await?;
+    let row = sqlx::query("SELECT MIN(wake_at) AS next FROM clusters WHERE wake_at IS NOT NULL").fetch_one(conn).await?;
     Ok(row.try_get("next")?)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _};
 use tracing::info;
@@ -39,6 +40,8 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(e) if e.is_unique_violation() => Error::Duplicate,
+            // Two transactions waited for each other; this one was rolled back, and may be tried again.
+            sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("40P01" | "40001")) => Error::Stale,
             _ => Error::Database(error),
         }
     }
@@ -53,9 +56,14 @@ pub enum Domain {
     Sessions,
     /// Networks, clusters, pools and workers.
     Fleet,
+    /// Faults that were ordered.
+    Faults,
 }
 
-const DOMAINS: usize = 3;
+const DOMAINS: [Domain; 4] = [Domain::Identity, Domain::Sessions, Domain::Fleet, Domain::Faults];
+
+/// All migrations of this version.
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,7 +76,7 @@ struct Inner {
     read: AnyPool,
     write: AnyPool,
     /// Writes seen, by domain. Absent where other processes write too.
-    generations: Option<[AtomicU64; DOMAINS]>,
+    generations: Option<[AtomicU64; DOMAINS.len()]>,
 }
 
 impl Store {
@@ -84,11 +92,12 @@ impl Store {
         let path = file.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
         let url = format!("sqlite://{path}?mode=rw");
         let pool = |connections| {
+            // A reader drops its page cache whenever somebody wrote; mapped pages need no copy to come back.
             AnyPoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None).after_connect(|conn, _| {
                 Box::pin(async move {
                     conn.execute(
                         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                         PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY",
+                         PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 1073741824",
                     )
                     .await?;
                     Ok(())
@@ -96,7 +105,7 @@ impl Store {
             })
         };
         let write = pool(1).connect(&url).await?;
-        sqlx::migrate!().run(&write).await?;
+        MIGRATOR.run(&write).await?;
         let read = pool(4).connect_lazy(&url)?;
         Ok(Self { inner: Arc::new(Inner { read, write, generations: Some(Default::default()) }) })
     }
@@ -108,7 +117,7 @@ impl Store {
     pub async fn postgres(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(16).connect(url).await?;
-        sqlx::migrate!().run(&pool).await?;
+        MIGRATOR.run(&pool).await?;
         info!("connected to PostgreSQL");
         Ok(Self { inner: Arc::new(Inner { read: pool.clone(), write: pool, generations: None }) })
     }
@@ -126,7 +135,20 @@ impl Store {
     /// # Errors
     /// When no connection can be had in time.
     pub async fn write(&self, domain: Domain) -> Result<Tx> {
-        Ok(Tx { tx: self.inner.write.begin().await?, domain, store: self.clone() })
+        Ok(Tx { tx: self.inner.write.begin().await?, domains: vec![domain], store: self.clone() })
+    }
+
+    /// Begins a transaction that writes rows of every domain.
+    ///
+    /// # Errors
+    /// When no connection can be had in time.
+    pub async fn write_all(&self) -> Result<Tx> {
+        Ok(Tx { tx: self.inner.write.begin().await?, domains: DOMAINS.to_vec(), store: self.clone() })
+    }
+
+    /// Whether this is the embedded database, which no other process writes to.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.inner.generations.is_some()
     }
 
     /// How many writes to `domain` have been committed, or `None` where other processes may write unseen.
@@ -152,11 +174,23 @@ fn for_owner_only(file: &Path) -> std::io::Result<()> {
 #[derive(Debug)]
 pub struct Tx {
     tx: sqlx::Transaction<'static, Any>,
-    domain: Domain,
+    domains: Vec<Domain>,
     store: Store,
 }
 
 impl Tx {
+    /// See [`Store::is_embedded`].
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.store.is_embedded()
+    }
+
+    /// Lets the transaction write rows of another domain as well.
+    #[must_use]
+    pub fn and(mut self, domain: Domain) -> Self {
+        self.domains.push(domain);
+        self
+    }
+
     /// Makes everything written durable, and lets caches know before the caller answers anybody.
     ///
     /// # Errors
@@ -166,7 +200,9 @@ impl Tx {
         let done = tokio::spawn(async move {
             self.tx.commit().await?;
             if let Some(generations) = &self.store.inner.generations {
-                generations[self.domain as usize].fetch_add(1, Ordering::Release);
+                for domain in &self.domains {
+                    generations[*domain as usize].fetch_add(1, Ordering::Release);
+                }
             }
             Ok(())
         });

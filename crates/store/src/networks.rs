@@ -67,18 +67,44 @@ pub async fn vpcs(conn: &mut Conn, account_id: &str) -> Result<Vec<Vpc>> {
         .bind(account_id.to_owned())
         .fetch_all(conn)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Vpc {
-                id: row.try_get("id")?,
-                account_id: row.try_get("account_id")?,
-                name: row.try_get("name")?,
-                region: row.try_get("region")?,
-                resource_group_id: row.try_get("resource_group_id")?,
-                created_at: row.try_get("created_at")?,
-            })
-        })
-        .collect()
+    rows.iter().map(vpc).collect()
+}
+
+/// The account's VPC of that name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn vpc_named(conn: &mut Conn, account_id: &str, name: &str) -> Result<Option<Vpc>> {
+    let row = sqlx::query("SELECT * FROM vpcs WHERE account_id = $1 AND name = $2")
+        .bind(account_id.to_owned())
+        .bind(name.to_owned())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(vpc).transpose()
+}
+
+/// The account's VPC with that ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn vpc_get(conn: &mut Conn, account_id: &str, id: &str) -> Result<Option<Vpc>> {
+    let row = sqlx::query("SELECT * FROM vpcs WHERE account_id = $1 AND id = $2")
+        .bind(account_id.to_owned())
+        .bind(id.to_owned())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(vpc).transpose()
+}
+
+fn vpc(row: &AnyRow) -> Result<Vpc> {
+    Ok(Vpc {
+        id: row.try_get("id")?,
+        account_id: row.try_get("account_id")?,
+        name: row.try_get("name")?,
+        region: row.try_get("region")?,
+        resource_group_id: row.try_get("resource_group_id")?,
+        created_at: row.try_get("created_at")?,
+    })
 }
 
 /// # Errors
@@ -105,18 +131,44 @@ pub async fn subnets(conn: &mut Conn, account_id: &str) -> Result<Vec<Subnet>> {
         .bind(account_id.to_owned())
         .fetch_all(conn)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Subnet {
-                id: row.try_get("id")?,
-                account_id: row.try_get("account_id")?,
-                vpc_id: row.try_get("vpc_id")?,
-                name: row.try_get("name")?,
-                zone: row.try_get("zone")?,
-                cidr: row.try_get("cidr")?,
-            })
-        })
-        .collect()
+    rows.iter().map(subnet).collect()
+}
+
+/// The subnets of a VPC of the account, by zone and name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn subnets_in(conn: &mut Conn, account_id: &str, vpc_id: &str) -> Result<Vec<Subnet>> {
+    let rows = sqlx::query("SELECT * FROM subnets WHERE account_id = $1 AND vpc_id = $2 ORDER BY zone, name")
+        .bind(account_id.to_owned())
+        .bind(vpc_id.to_owned())
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(subnet).collect()
+}
+
+/// The account's subnet with that ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn subnet_get(conn: &mut Conn, account_id: &str, id: &str) -> Result<Option<Subnet>> {
+    let row = sqlx::query("SELECT * FROM subnets WHERE account_id = $1 AND id = $2")
+        .bind(account_id.to_owned())
+        .bind(id.to_owned())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(subnet).transpose()
+}
+
+fn subnet(row: &AnyRow) -> Result<Subnet> {
+    Ok(Subnet {
+        id: row.try_get("id")?,
+        account_id: row.try_get("account_id")?,
+        vpc_id: row.try_get("vpc_id")?,
+        name: row.try_get("name")?,
+        zone: row.try_get("zone")?,
+        cidr: row.try_get("cidr")?,
+    })
 }
 
 /// # Errors
@@ -147,6 +199,30 @@ pub async fn vlans(conn: &mut Conn, account_id: &str) -> Result<Vec<Vlan>> {
         .fetch_all(conn)
         .await?;
     rows.iter().map(vlan).collect()
+}
+
+/// The account's VLAN with that ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn vlan_get(conn: &mut Conn, account_id: &str, id: &str) -> Result<Option<Vlan>> {
+    let row = sqlx::query("SELECT * FROM vlans WHERE account_id = $1 AND id = $2")
+        .bind(account_id.to_owned())
+        .bind(id.to_owned())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(vlan).transpose()
+}
+
+/// Whether any account has a VPC, subnet or VLAN of that ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn id_taken(conn: &mut Conn, id: &str) -> Result<bool> {
+    let sql =
+        "SELECT id FROM vpcs WHERE id = $1 UNION SELECT id FROM subnets WHERE id = $1 UNION SELECT id FROM vlans WHERE id = $1";
+    let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(conn).await?;
+    Ok(row.is_some())
 }
 
 /// Whether any account has a VLAN of that ID; IDs are short numbers and are drawn at random.

@@ -50,3 +50,12 @@ pub async fn list(conn: &mut Conn, account_id: &str) -> Result<Vec<ResourceGroup
         })
         .collect()
 }
+
+/// Whether any account has a resource group of that ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn id_taken(conn: &mut Conn, id: &str) -> Result<bool> {
+    let row = sqlx::query("SELECT id FROM resource_groups WHERE id = $1").bind(id.to_owned()).fetch_optional(conn).await?;
+    Ok(row.is_some())
+}

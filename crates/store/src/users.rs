@@ -89,3 +89,16 @@ pub async fn by_username(conn: &mut Conn, username: &str) -> Result<Option<User>
         .await?;
     row.as_ref().map(from_row).transpose()
 }
+
+/// Gives a user another password, or none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn password_set(conn: &mut Conn, iam_id: &str, password_hash: Option<String>) -> Result<()> {
+    sqlx::query("UPDATE users SET password_hash = $1 WHERE iam_id = $2")
+        .bind(password_hash)
+        .bind(iam_id.to_owned())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
