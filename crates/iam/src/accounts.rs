@@ -12,12 +12,12 @@ use tracing::info;
 use crate::grants::LONGEST_USERNAME;
 use crate::{Caller, Error, Iam, Result};
 
-const ADMINISTRATOR: &str = "administrator";
+pub(crate) const ADMINISTRATOR: &str = "administrator";
 /// User name of the administrator.
 pub const ADMINISTRATOR_NAME: &str = "admin@boatyard.local";
 /// The shortest API key and password that can be chosen.
-const SHORTEST_APIKEY: usize = 16;
-const SHORTEST_PASSWORD: usize = 8;
+pub(crate) const SHORTEST_APIKEY: usize = 16;
+pub(crate) const SHORTEST_PASSWORD: usize = 8;
 const LONGEST_SECRET: usize = 256;
 /// The most accounts that one page of the list holds.
 const PAGE: i64 = 100;
@@ -150,7 +150,8 @@ impl Iam {
         let user = self.new_user(ADMINISTRATOR_NAME, "Boatyard", "Administrator", Some(hash));
         let mut tx = self.inner.store.write(Domain::Identity).await?;
         users::insert(&mut tx, &user).await?;
-        let account_id = self.account_insert(&mut tx, "Boatyard", &user, &apikey).await?;
+        let account_id = self.account_insert(&mut tx, id::hex32(), "Boatyard", &user.iam_id).await?;
+        api_keys::insert(&mut tx, &self.new_key(&account_id, &user.iam_id), Digest::of(apikey.expose_secret())).await?;
         settings::set(&mut tx, ADMINISTRATOR, &format!("{account_id}/{}", user.iam_id)).await?;
         tx.commit().await?;
         info!(account = %account_id, username = ADMINISTRATOR_NAME, "administrator made");
@@ -206,7 +207,8 @@ impl Iam {
                 (user, password)
             }
         };
-        let account_id = self.account_insert(&mut tx, new.name.trim(), &user, &apikey).await?;
+        let account_id = self.account_insert(&mut tx, id::hex32(), new.name.trim(), &user.iam_id).await?;
+        api_keys::insert(&mut tx, &self.new_key(&account_id, &user.iam_id), Digest::of(apikey.expose_secret())).await?;
         tx.commit().await?;
         info!(account = %account_id, owner = %user.iam_id, "account made");
         Ok(CreatedAccount { account_id, iam_id: user.iam_id, apikey, password })
@@ -222,7 +224,7 @@ impl Iam {
         Ok((self.new_user(username, &new.given_name, &new.family_name, Some(hash)), Some(password)))
     }
 
-    fn new_user(&self, username: &str, given_name: &str, family_name: &str, password_hash: Option<String>) -> User {
+    pub(crate) fn new_user(&self, username: &str, given_name: &str, family_name: &str, password_hash: Option<String>) -> User {
         User {
             iam_id: format!("IBMid-{}", id::hex(&id::random::<5>()).to_uppercase()),
             username: username.to_owned(),
@@ -234,7 +236,7 @@ impl Iam {
         }
     }
 
-    fn new_key(&self, account_id: &str, iam_id: &str) -> ApiKey {
+    pub(crate) fn new_key(&self, account_id: &str, iam_id: &str) -> ApiKey {
         ApiKey {
             id: format!("ApiKey-{}", id::uuid()),
             account_id: account_id.to_owned(),
@@ -246,22 +248,20 @@ impl Iam {
         }
     }
 
-    /// Writes an account, its owner's membership and API key, and its default resource group; returns the account's ID.
-    async fn account_insert(&self, conn: &mut Conn, name: &str, owner: &User, apikey: &SecretString) -> Result<String> {
+    /// Writes an account, its owner's membership and its default resource group; returns the account's ID.
+    pub(crate) async fn account_insert(&self, conn: &mut Conn, id: String, name: &str, owner_iam_id: &str) -> Result<String> {
         let now = self.inner.clock.now().as_millisecond();
         let account = Account {
-            id: id::hex32(),
+            id,
             name: name.to_owned(),
             kind: "PAYG".to_owned(),
             state: "ACTIVE".to_owned(),
-            owner_iam_id: owner.iam_id.clone(),
+            owner_iam_id: owner_iam_id.to_owned(),
             created_at: now,
             updated_at: now,
         };
         accounts::insert(conn, &account).await?;
-        accounts::member_add(conn, &account.id, &owner.iam_id, now).await?;
-        let key = self.new_key(&account.id, &owner.iam_id);
-        api_keys::insert(conn, &key, Digest::of(apikey.expose_secret())).await?;
+        accounts::member_add(conn, &account.id, owner_iam_id, now).await?;
         let group =
             ResourceGroup { id: id::hex32(), account_id: account.id.clone(), name: "Default".to_owned(), is_default: true };
         resource_groups::insert(conn, &group).await?;
@@ -334,7 +334,7 @@ fn page_start(text: &str) -> Result<(i64, String)> {
     })
 }
 
-fn acceptable(what: &str, secret: &SecretString, shortest: usize) -> Result<()> {
+pub(crate) fn acceptable(what: &str, secret: &SecretString, shortest: usize) -> Result<()> {
     let length = secret.expose_secret().chars().count();
     if (shortest..=LONGEST_SECRET).contains(&length) {
         return Ok(());

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// The identity behind an access token, as every rule sees it. Only [`crate::Iam::authenticate`] makes one from a token.
+/// The identity behind an access token, as every rule sees it. Only [`crate::Iam::authenticate`] makes one from a token;
+/// [`crate::Iam::caller_declared`] makes one for what the operator declares.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub iam_id: String,

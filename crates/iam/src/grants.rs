@@ -233,11 +233,11 @@ impl Iam {
         found.map(|found| Some(found.account.id)).ok_or_else(|| Error::NotAMember { account: account.to_owned() })
     }
 
-    /// An ID token with which kubectl speaks to a cluster of the caller's account.
+    /// An ID token with which kubectl speaks to a cluster of the caller's account, as it would be had it been made `age_seconds` ago.
     ///
     /// # Errors
     /// When the caller no longer exists, or the database fails.
-    pub async fn id_token_for(&self, caller: &Caller) -> Result<String> {
+    pub async fn id_token_for(&self, caller: &Caller, age_seconds: i64) -> Result<String> {
         let user = users::get(&mut *self.inner.store.read().await?, &caller.iam_id).await?.ok_or(Error::TokenForeign)?;
         let login = Login {
             account_id: caller.account_id.as_deref(),
@@ -245,7 +245,7 @@ impl Iam {
             session_id: caller.session_id.as_deref(),
             grant_type: "",
             issuer: &self.inner.issuer,
-            now: self.inner.clock.now().as_second(),
+            now: self.inner.clock.now().as_second() - age_seconds,
         };
         self.inner.keys.signer().await?.sign(&Person::new(user).id_claims(login))
     }

@@ -4,9 +4,11 @@
 //! as a [`TokenAnswer`]. An access token enters at [`Iam::authenticate`] and leaves as a [`Caller`].
 
 mod accounts;
+mod administrator;
 mod authenticate;
 mod caller;
 mod claims;
+mod declare;
 mod error;
 mod grants;
 mod keys;
@@ -21,9 +23,11 @@ use boatyard_core::{Clock, Digest};
 use boatyard_store::{Cache, Domain, Store};
 
 pub use accounts::{ADMINISTRATOR_NAME, AccountPage, CreatedAccount, FirstSecrets, FirstStart, NewAccount};
+pub use administrator::{Administrator, AdministratorLogin};
 pub use boatyard_store::accounts::{Account, Membership};
 pub use boatyard_store::resource_groups::ResourceGroup;
 pub use caller::Caller;
+pub use declare::{DeclaredKey, DeclaredUser, Outcome};
 pub use error::{Error, Result};
 pub use grants::TokenAnswer;
 pub use keys::{Jwk, grant_types};
@@ -55,6 +59,8 @@ struct Inner {
     /// Owners of API keys by digest; `None` for keys that do not exist.
     api_keys: Cache<Digest, Option<grants::KeyOwner>>,
     groups: Cache<String, Vec<ResourceGroup>>,
+    /// Under one key.
+    administrator: Cache<String, Administrator>,
 }
 
 impl Iam {
@@ -68,6 +74,7 @@ impl Iam {
             inner: Arc::new(Inner {
                 api_keys: Cache::new(Domain::Identity, 4096),
                 groups: Cache::new(Domain::Identity, 1024),
+                administrator: Cache::new(Domain::Identity, 1),
                 verified: authenticate::Verified::default(),
                 passwords: passwords::Passwords::default(),
                 store,

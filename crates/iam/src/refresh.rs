@@ -70,11 +70,21 @@ impl Iam {
         Ok(found)
     }
 
-    /// A refresh token for kubectl, out of the caller's own; `None` where the caller's cannot be used.
+    /// When a refresh token of whatever kind was issued, in milliseconds since the Unix epoch; `None` for one that is not known.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn kube_refresh_token(&self, caller: &Caller, token: Option<&str>) -> Result<Option<String>> {
+    pub async fn refresh_token_issued_at(&self, token: &SecretString) -> Result<Option<i64>> {
+        let found = tokens::refresh_get(&mut *self.inner.store.read().await?, Digest::of(token.expose_secret())).await?;
+        Ok(found.map(|row| row.issued_at))
+    }
+
+    /// A refresh token for kubectl, out of the caller's own, as it would be had it been made `age_seconds` ago; `None` where the
+    /// caller's cannot be used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kube_refresh_token(&self, caller: &Caller, token: Option<&str>, age_seconds: i64) -> Result<Option<String>> {
         let Some(token) = token else { return Ok(None) };
         let session = match self.refresh_find(&SecretString::from(token.to_owned()), Kind::Refresh, Client::Bx).await {
             Ok(session) if session.iam_id == caller.iam_id && reaches(&session, caller.account_id.as_deref()) => session,
@@ -91,7 +101,7 @@ impl Iam {
             client_id: Client::Kube.id(),
             session_id: &session.session_id,
             grant_type: &session.grant_type,
-            seconds: REFRESH_TOKEN_SECONDS,
+            seconds: REFRESH_TOKEN_SECONDS - age_seconds,
         };
         let issued = self.refresh_issue(&mut tx, &new).await?;
         tx.commit().await?;

@@ -271,7 +271,7 @@ async fn an_id_token_tells_a_cluster_who_the_user_is_in_its_account() {
     let account = lab.account("Ada@Example.com").await;
     let login = lab.by_key("bx:bx", &account).await;
     let caller = lab.iam.authenticate(text(&login.access_token)).await.unwrap();
-    let token = lab.iam.id_token_for(&caller).await.unwrap();
+    let token = lab.iam.id_token_for(&caller, 0).await.unwrap();
     let claims = part(&token, 1);
     let named = |prefix: &str| claims[format!("{prefix}_{}", account.account_id)].clone();
     assert_eq!((&claims["aud"], &claims["iss"]), (&json!("kube"), &json!(ISSUER)));

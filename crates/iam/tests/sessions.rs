@@ -175,7 +175,7 @@ async fn a_kubeconfig_gets_a_refresh_token_only_out_of_a_good_one_of_the_same_lo
         ("of kubectl", Some(text(&of_kube.refresh_token)), false),
     ];
     for (case, token, expected) in cases {
-        let issued = lab.iam.kube_refresh_token(&caller, token).await.unwrap();
+        let issued = lab.iam.kube_refresh_token(&caller, token, 0).await.unwrap();
         assert_eq!(issued.is_some(), expected, "a refresh token {case}");
         if let Some(issued) = issued {
             let refreshed = lab.refresh("kube:kube", &issued, "").await.unwrap();
