@@ -23,6 +23,7 @@ pub fn documents(contract: &Path) -> Vec<(String, PathBuf)> {
 pub fn tokens(document: &str, path: &Path) -> syn::File {
     let mut document: Value = serde_json::from_str(document).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     keep_dates_as_text(&mut document);
+    keep_shared_refusals_raw(&mut document);
     let spec: OpenAPI = serde_json::from_value(document).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut settings = GenerationSettings::new();
     settings.with_interface(InterfaceStyle::Positional).with_tag(TagStyle::Merged);
@@ -56,5 +57,15 @@ fn keep_dates_as_text(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(keep_dates_as_text),
         _ => {}
+    }
+}
+
+/// Responses that a document keeps in its components are refusals, which services of this kind word in different ways. Without them
+/// the generator hands out a refusal as it came, so that its status and whatever it says can be read from any of them.
+fn keep_shared_refusals_raw(document: &mut Value) {
+    let items = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
+    for responses in operations.filter_map(|operation| operation.get_mut("responses")?.as_object_mut()) {
+        responses.retain(|_, response| response.get("$ref").is_none());
     }
 }
