@@ -1,12 +1,13 @@
 //! Creating clusters on classic infrastructure.
 
 use boatyard_iam::Caller;
+use boatyard_store::Conn;
 use boatyard_store::networks::{self, Vlan};
 
-use crate::catalog::{Version, Zone, catalog};
+use crate::catalog::{Version, Zone};
 use crate::create::{self, Group, NewCluster};
 use crate::ranges::Ranges;
-use crate::{ClusterSpec, Error, Fleet, PoolSpec, PoolZone, Provider, Result, vpc};
+use crate::{ClusterSpec, Error, Fleet, PoolSpec, PoolZone, Provider, Result, Support, vpc};
 
 /// A request for a classic cluster. Empty text means absent.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,7 @@ pub struct ClassicClusterRequest {
     pub pod_subnet: Option<String>,
     pub service_subnet: Option<String>,
     pub disable_auto_update: bool,
+    pub no_subnet: bool,
 }
 
 impl Fleet {
@@ -42,36 +44,46 @@ impl Fleet {
         group: &Group,
         request: &ClassicClusterRequest,
     ) -> Result<String> {
+        let support = self.support().await?;
+        let mut tx = self.begin(create::account(caller)?).await?;
+        let new = self.classic_cluster_plan(&mut tx, caller, group, request, &support).await?;
+        self.cluster_insert(tx, new).await
+    }
+
+    /// The cluster that was asked for, checked.
+    pub(crate) async fn classic_cluster_plan<'a>(
+        &self,
+        tx: &mut Conn,
+        caller: &'a Caller,
+        group: &'a Group,
+        request: &'a ClassicClusterRequest,
+        support: &Support,
+    ) -> Result<NewCluster<'a>> {
         let account_id = create::account(caller)?;
-        let now = self.clock.now();
         let name = create::cluster_name(&request.name)?;
         let missing = [("dataCenter", &request.datacenter), ("machineType", &request.machine_type)];
         if let Some((member, _)) = missing.iter().find(|(_, value)| value.is_empty()) {
             return Err(Error::ClassicIncomplete(format!("No '{member}' is given.")));
         }
-        let zone = catalog().zone(&request.datacenter, Provider::Classic)?;
-        let version = catalog().version(request.version.as_deref().unwrap_or_default(), None, Provider::Classic, now)?;
-        let flavor = catalog().flavor(&request.machine_type, zone, &version)?;
+        let zone = self.catalog.zone(&request.datacenter, Provider::Classic)?;
+        let version = request.version.as_deref().unwrap_or_default();
+        let version = self.catalog.version(version, None, Provider::Classic, support)?;
+        let flavor = self.catalog.flavor(&request.machine_type, zone, &version)?;
         let pool_name = create::pool_name(request.pool_name.as_deref())?;
         let endpoints = endpoints(request, &version)?;
 
-        let mut tx = self.begin(account_id).await?;
-        let mut vlans = networks::vlans(&mut tx, account_id).await?;
-        vlans.retain(|vlan| vlan.datacenter == zone.id);
-        if vlans.is_empty() && request.public_vlan.is_none() && request.private_vlan.is_none() {
-            vlans = crate::networks::vlan_pair_insert(&mut tx, account_id, &zone.id).await?;
-        }
-        let (private, public) = vlan_pair(&vlans, request, &zone.id, endpoints)?;
+        let wanted = Vlans { private: request.private_vlan.as_deref(), public: request.public_vlan.as_deref() };
+        let vlans = vlans_in(tx, account_id, &zone.id, &wanted).await?;
+        let (private, public) = vlan_pair(&vlans, &wanted, &zone.id, endpoints.1)?;
         let pool = pool(request, flavor, &version, zone, private, public)?;
-        let networks = vec![(private.id.clone(), private.cidr.clone())];
         let spec = spec(caller, request, &version, endpoints, zone)?;
         let provider = Provider::Classic;
-        let region = zone.service_region();
-        self.cluster_insert(
-            tx,
-            NewCluster { caller, account_id, group, name, provider, region, spec, pool_name, pool, networks, now },
-        )
-        .await
+        let region = zone.service_region().to_owned();
+        let pools = match request.gateway {
+            false => vec![(pool_name.to_owned(), pool)],
+            true => gateway_pools(pool)?,
+        };
+        Ok(NewCluster { caller, account_id, group, name, provider, region, spec, pools, now: self.clock.now() })
     }
 }
 
@@ -79,8 +91,8 @@ impl Fleet {
 fn endpoints(request: &ClassicClusterRequest, version: &Version) -> Result<(bool, bool)> {
     let private = request.private_endpoint.unwrap_or(false);
     let public = request.public_endpoint.unwrap_or(false) || !private;
-    if request.gateway {
-        return Err(Error::Unbuilt("Boatyard does not make gateway-enabled clusters yet. Leave 'GatewayEnabled' out."));
+    if request.gateway && !private {
+        return Err(Error::Invalid("Gateway-enabled clusters need the private service endpoint as well.".to_owned()));
     }
     if version.openshift && !public {
         return Err(Error::Invalid("Classic OpenShift clusters need the public service endpoint.".to_owned()));
@@ -88,22 +100,43 @@ fn endpoints(request: &ClassicClusterRequest, version: &Version) -> Result<(bool
     Ok((public, private))
 }
 
+/// The VLANs that a request names; empty text means none.
+pub(crate) struct Vlans<'a> {
+    pub private: Option<&'a str>,
+    pub public: Option<&'a str>,
+}
+
+impl Vlans<'_> {
+    fn given(&self) -> (Option<&str>, Option<&str>) {
+        (self.private.filter(|id| !id.is_empty()), self.public.filter(|id| !id.is_empty()))
+    }
+}
+
+/// The account's VLANs in a data center; a pair is made where there are none and none are asked for.
+pub(crate) async fn vlans_in(conn: &mut Conn, account_id: &str, datacenter: &str, wanted: &Vlans<'_>) -> Result<Vec<Vlan>> {
+    let mut vlans = networks::vlans(conn, account_id).await?;
+    vlans.retain(|vlan| vlan.datacenter == datacenter);
+    if vlans.is_empty() && wanted.given() == (None, None) {
+        vlans = crate::networks::vlan_pair_insert(conn, account_id, datacenter).await?;
+    }
+    Ok(vlans)
+}
+
 /// The VLANs that were asked for, or the account's pair in the data center. Private without public is for clusters whose master
 /// is reached privately.
-fn vlan_pair<'a>(
+pub(crate) fn vlan_pair<'a>(
     vlans: &'a [Vlan],
-    request: &ClassicClusterRequest,
+    wanted: &Vlans<'_>,
     datacenter: &str,
-    (_, private_endpoint): (bool, bool),
+    private_endpoint: bool,
 ) -> Result<(&'a Vlan, Option<&'a Vlan>)> {
-    let given = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
     let find = |kind: &'static str, id: &str| {
         let found = vlans.iter().find(|vlan| vlan.kind == kind && vlan.id == id);
         found.ok_or_else(|| Error::VlanNotFound { kind, id: id.to_owned(), datacenter: datacenter.to_owned() })
     };
-    let (private, public) = match (given(&request.private_vlan), given(&request.public_vlan)) {
-        (Some(private), Some(public)) => (find("private", &private)?, Some(find("public", &public)?)),
-        (Some(private), None) if private_endpoint => (find("private", &private)?, None),
+    let (private, public) = match wanted.given() {
+        (Some(private), Some(public)) => (find("private", private)?, Some(find("public", public)?)),
+        (Some(private), None) if private_endpoint => (find("private", private)?, None),
         (None, None) => {
             first_pair(vlans).ok_or_else(|| Error::ClassicIncomplete(format!("There are no VLANs in {datacenter}.")))?
         }
@@ -141,7 +174,7 @@ fn pool(
         flavor,
         isolation: create::isolation(request.isolation.as_deref())?,
         operating_system: vpc::operating_system(request.operating_system.as_deref(), version)?,
-        size_per_zone: create::size_per_zone(request.workers, 1, version.openshift)?,
+        size_per_zone: create::size_per_zone(request.workers, 1, create::least_workers(1, version.openshift))?,
         zones: vec![PoolZone {
             id: zone.id.clone(),
             private_vlan: Some(private.id.clone()),
@@ -151,6 +184,20 @@ fn pool(
         entitlement: create::entitlement(request.entitlement.as_deref())?,
         ..PoolSpec::default()
     })
+}
+
+/// The pools of a gateway-enabled cluster: workers for applications on the private VLAN only, and two that pass traffic on between it
+/// and the public one.
+fn gateway_pools(pool: PoolSpec) -> Result<Vec<(String, PoolSpec)>> {
+    if pool.zones.iter().any(|zone| zone.public_vlan.is_none()) {
+        return Err(Error::ClassicIncomplete("Gateway-enabled clusters need both VLANs.".to_owned()));
+    }
+    let mut compute = pool.clone();
+    for zone in &mut compute.zones {
+        zone.public_vlan = None;
+    }
+    let gateway = PoolSpec { size_per_zone: 2, ..pool };
+    Ok(vec![("compute".to_owned(), compute), ("gateway".to_owned(), gateway)])
 }
 
 fn spec(
@@ -174,7 +221,9 @@ fn spec(
         datacenter: zone.id.clone(),
         entitlement: create::entitlement(request.entitlement.as_deref())?,
         disable_auto_update: request.disable_auto_update,
+        no_subnet: request.no_subnet,
         owner_email: caller.email.clone(),
+        owner_iam_id: caller.iam_id.clone(),
         ..ClusterSpec::default()
     })
 }

@@ -1,22 +1,24 @@
 //! Looking clusters up for a caller, listing and removing them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use boatyard_iam::Caller;
+use boatyard_runtime::WorkerWork;
 use boatyard_store::clusters::{self, ClusterRow};
-use boatyard_store::{Domain, workers};
+use boatyard_store::workers;
 use tracing::info;
 
-use crate::catalog::catalog;
-use crate::model::{decode, encode};
-use crate::{Cluster, ClusterStatus, Error, Fleet, Provider, Result, create};
+use crate::change::{ClusterTarget, lookup_in};
+use crate::draft::Draft;
+use crate::{Cluster, Error, Fleet, Provider, Result, create};
 
 /// Narrows a list.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
     pub providers: Vec<Provider>,
-    /// Zones, metros, countries, geographies or regions; any of them may match.
-    pub locations: Vec<String>,
+    /// Zones, any of which a cluster must have; `None` for clusters anywhere.
+    pub zones: Option<BTreeSet<String>>,
     /// ID or name of a resource group.
     pub group: Option<String>,
 }
@@ -27,19 +29,19 @@ impl ListFilter {
     pub fn admits(&self, cluster: &Cluster) -> bool {
         self.providers.contains(&cluster.provider)
             && self.group.as_deref().is_none_or(|g| in_group(g, &cluster.resource_group_id, &cluster.resource_group_name))
-            && (self.locations.is_empty() || self.locations.iter().any(|location| is_at(cluster, location)))
+            && self.zones.as_ref().is_none_or(|zones| is_in(cluster, zones))
     }
 }
 
-fn is_at(cluster: &Cluster, location: &str) -> bool {
+fn is_in(cluster: &Cluster, wanted: &BTreeSet<String>) -> bool {
     let mut zones = cluster.zones();
     if zones.is_empty() {
         zones.push(&cluster.spec.datacenter);
     }
-    zones.iter().any(|zone| catalog().any_zone(zone).is_some_and(|zone| zone.is_within(location)))
+    zones.iter().any(|zone| wanted.contains(*zone))
 }
 
-fn in_group(wanted: &str, id: &str, name: &str) -> bool {
+pub(crate) fn in_group(wanted: &str, id: &str, name: &str) -> bool {
     wanted == id || wanted.eq_ignore_ascii_case(name)
 }
 
@@ -64,7 +66,7 @@ impl Fleet {
     /// # Errors
     /// [`Error::ClusterNotFound`], also for clusters of other accounts.
     pub async fn cluster(&self, caller: &Caller, id_or_name: &str, group: Option<&str>) -> Result<Cluster> {
-        let row = self.lookup(caller, id_or_name, group).await?;
+        let row = self.lookup(ClusterTarget { caller, cluster: id_or_name, group }).await?;
         let pools = workers::pools(&mut *self.store.read().await?, &row.id).await?;
         Cluster::from_row(&row, &pools)
     }
@@ -74,10 +76,9 @@ impl Fleet {
     /// # Errors
     /// [`Error::ClusterNotFound`], also for clusters of other accounts.
     pub async fn cluster_delete(&self, caller: &Caller, id_or_name: &str, group: Option<&str>) -> Result<()> {
-        // The reconciler may move the row between reading and writing it; its change does not stand against the removal.
         for _ in 0..5 {
-            let row = self.lookup(caller, id_or_name, group).await?;
-            match self.removal_request(caller, row).await {
+            match self.removal_request(ClusterTarget { caller, cluster: id_or_name, group }).await {
+                // The reconciler was quicker; its change does not stand against the removal.
                 Err(Error::Busy) => {}
                 done => return done,
             }
@@ -85,37 +86,35 @@ impl Fleet {
         Err(Error::Busy)
     }
 
-    async fn removal_request(&self, caller: &Caller, mut row: ClusterRow) -> Result<()> {
+    async fn removal_request(&self, target: ClusterTarget<'_>) -> Result<()> {
+        let mut tx = self.begin(create::account(target.caller)?).await?;
+        let row = lookup_in(&mut tx, target).await?;
         if row.desired == "absent" {
             return Ok(());
         }
-        let now = self.clock.now().as_millisecond();
-        let mut status: ClusterStatus = decode(&row.status)?;
+        let mut draft = Draft::load(&mut tx, row).await?;
+        let now = self.clock.now();
+        let ms = now.as_millisecond();
         // Before the master is there, a removal aborts the deployment.
-        row.state = if status.master_ready_at.is_some() { "deleting" } else { "aborted" }.to_owned();
-        row.state_since = now;
-        row.desired = "absent".to_owned();
+        draft.row.state = if draft.status.master_ready_at.is_some() { "deleting" } else { "aborted" }.to_owned();
+        draft.row.state_since = ms;
+        draft.row.desired = "absent".to_owned();
+        let status = &mut draft.status;
         status.master_state = "deleting".to_owned();
         status.master_status = "Delete requested".to_owned();
-        status.master_status_since = now;
-        status.removal_since = Some(now);
-        row.status = encode(&status);
-        row.modified_at = now;
-        row.wake_at = Some(now);
-        let mut tx = self.store.write(Domain::Fleet).await?;
-        clusters::update(&mut tx, &row).await?;
-        tx.commit().await?;
-        info!(cluster = %row.id, name = %row.name, account = %row.account_id, by = %caller.iam_id, "cluster removal requested");
-        self.settle(&row.id).await;
+        status.master_status_since = ms;
+        status.removal_since = Some(ms);
+        for worker in draft.workers.iter_mut().filter(|worker| worker.stays()) {
+            worker.begin(WorkerWork::Remove, ms);
+        }
+        let (id, name) = (draft.row.id.clone(), draft.row.name.clone());
+        self.finish(tx, draft, now).await?;
+        info!(cluster = id, name, by = %target.caller.iam_id, "cluster removal requested");
         Ok(())
     }
 
     /// The only way from a caller's word to a row: it must be of the caller's account.
-    async fn lookup(&self, caller: &Caller, id_or_name: &str, group: Option<&str>) -> Result<ClusterRow> {
-        let account_id = create::account(caller)?;
-        let found = clusters::find(&mut *self.store.read().await?, account_id, id_or_name).await?;
-        found
-            .filter(|row| group.is_none_or(|g| in_group(g, &row.resource_group_id, &row.resource_group_name)))
-            .ok_or(Error::ClusterNotFound)
+    pub(crate) async fn lookup(&self, target: ClusterTarget<'_>) -> Result<ClusterRow> {
+        lookup_in(&mut *self.store.read().await?, target).await
     }
 }

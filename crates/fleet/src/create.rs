@@ -3,16 +3,13 @@
 use boatyard_core::id;
 use boatyard_iam::Caller;
 use boatyard_store::clusters::{self, ClusterRow};
-use boatyard_store::workers::{self, PoolRow, WorkerRow};
-use boatyard_store::{Conn, Domain, accounts};
+use boatyard_store::{Domain, accounts};
 use jiff::Timestamp;
 use tracing::info;
 
-use crate::model::encode;
-use crate::{ClusterSpec, ClusterStatus, Error, Fleet, PoolSpec, Provider, Result, names, ranges};
-
-/// The largest number of workers a cluster can have.
-pub(crate) const MOST_WORKERS: usize = 500;
+use crate::advance::REQUESTED;
+use crate::draft::{Draft, MOST_WORKERS};
+use crate::{ClusterSpec, ClusterStatus, Error, Fleet, PoolSpec, Provider, Result, names};
 
 /// The resource group a cluster is created in.
 #[derive(Clone, Debug)]
@@ -28,102 +25,82 @@ pub(crate) struct NewCluster<'a> {
     pub group: &'a Group,
     pub name: &'a str,
     pub provider: Provider,
-    pub region: &'a str,
+    pub region: String,
     pub spec: ClusterSpec,
-    pub pool_name: &'a str,
-    pub pool: PoolSpec,
-    /// For each zone of the pool: the network that workers take addresses from, and its range.
-    pub networks: Vec<(String, String)>,
+    /// Names and what their workers are like.
+    pub pools: Vec<(String, PoolSpec)>,
     pub now: Timestamp,
 }
 
 impl Fleet {
-    /// Writes a cluster with its first pool and all of that pool's workers; once it returns, every list shows them.
+    /// Writes a cluster with its first pools and all of their workers; once it returns, every list shows them.
     pub(crate) async fn cluster_insert(&self, mut tx: boatyard_store::Tx, new: NewCluster<'_>) -> Result<String> {
-        debug_assert_eq!(new.pool.zones.len(), new.networks.len());
-        let id = id::xid(new.now);
-        let now = new.now.as_millisecond();
-        clusters::insert(&mut tx, &row(&id, &new)).await.map_err(|error| match error {
-            boatyard_store::Error::Duplicate => Error::ClusterNameTaken,
-            error => error.into(),
-        })?;
-        let pool = PoolRow {
-            id: names::pool_id(&id),
-            cluster_id: id.clone(),
-            name: new.pool_name.to_owned(),
-            spec: encode(&new.pool),
-            created_at: now,
-        };
-        workers::pool_insert(&mut tx, &pool).await?;
-        insert_workers(&mut tx, &id, &pool, &new).await?;
-        tx.commit().await?;
-        info!(cluster = %id, name = new.name, provider = %new.provider, account = new.account_id, by = %new.caller.iam_id, "cluster requested");
-        self.settle(&id).await;
+        let (now, by, account) = (new.now, new.caller.iam_id.clone(), new.account_id);
+        if let Some(limit) = self.catalog.quota(new.provider, "cluster", &new.region) {
+            let there = clusters::count(&mut tx, account, new.provider.as_str(), &new.region).await?;
+            if there >= i64::from(limit) {
+                return Err(Error::Quota { resource: "Cluster", limit });
+            }
+        }
+        let draft = self.cluster_draft(new)?;
+        let (id, name, provider) = (draft.row.id.clone(), draft.row.name.clone(), draft.provider());
+        self.finish(tx, draft, now).await?;
+        info!(cluster = %id, name, %provider, account, %by, "cluster requested");
         Ok(id)
     }
-}
 
-fn row(id: &str, new: &NewCluster<'_>) -> ClusterRow {
-    let now = new.now.as_millisecond();
-    let status = ClusterStatus {
-        master_state: "deploying".to_owned(),
-        master_status: "Deploy requested".to_owned(),
-        master_status_since: now,
-        ..ClusterStatus::default()
-    };
-    ClusterRow {
-        id: id.to_owned(),
-        account_id: new.account_id.to_owned(),
-        name: new.name.to_owned(),
-        provider: new.provider.as_str().to_owned(),
-        region: new.region.to_owned(),
-        resource_group_id: new.group.id.clone(),
-        resource_group_name: new.group.name.clone(),
-        state: "requested".to_owned(),
-        state_since: now,
-        desired: "present".to_owned(),
-        spec: encode(&new.spec),
-        status: encode(&status),
-        created_at: now,
-        modified_at: now,
-        wake_at: Some(now),
-        revision: 0,
-        worker_count: 0,
-    }
-}
-
-async fn insert_workers(conn: &mut Conn, cluster_id: &str, pool: &PoolRow, new: &NewCluster<'_>) -> Result<()> {
-    let size = new.pool.size_per_zone;
-    let mut counter = 0;
-    for (zone, (network, cidr)) in new.pool.zones.iter().zip(&new.networks) {
-        let used = workers::addresses(conn, network).await?;
-        for address in ranges::allocate(network, cidr, &used, size)? {
-            counter += 1;
-            let worker = WorkerRow {
-                id: names::worker_id(cluster_id, new.name, &pool.name, counter),
-                cluster_id: cluster_id.to_owned(),
-                pool_id: pool.id.clone(),
-                zone: zone.id.clone(),
-                network_id: network.clone(),
-                address,
-                state: "provision_pending".to_owned(),
-                state_since: new.now.as_millisecond(),
-                spec: "{}".to_owned(),
-                created_at: new.now.as_millisecond(),
-            };
-            workers::insert(conn, &worker).await?;
+    /// A new cluster with all of its pools and workers, to be written.
+    pub(crate) fn cluster_draft(&self, mut new: NewCluster<'_>) -> Result<Draft> {
+        let zone = self.catalog.any_zone(&new.spec.datacenter);
+        new.spec.location = zone.map_or(&new.region, |zone| &zone.metro_name).to_owned();
+        let id = id::xid(new.now);
+        let (row, now) = (row(&id, &new), new.now.as_millisecond());
+        let status = ClusterStatus {
+            master_state: "deploying".to_owned(),
+            master_status: REQUESTED.to_owned(),
+            master_status_since: now,
+            ..ClusterStatus::default()
+        };
+        let mut draft = Draft::new(row, new.spec, status);
+        for (name, pool) in new.pools {
+            let pool = draft.pool_add(&name, pool, now)?;
+            draft.pool_fill(pool, now)?;
         }
+        Ok(draft)
     }
-    Ok(())
-}
 
-impl Fleet {
     /// Begins the transaction of a create. Creates of one account come one after another, since each takes the first free addresses
     /// and ranges that it finds.
     pub(crate) async fn begin(&self, account_id: &str) -> Result<boatyard_store::Tx> {
         let mut tx = self.store.write(Domain::Fleet).await?;
         accounts::lock(&mut tx, account_id).await?;
         Ok(tx)
+    }
+}
+
+fn row(id: &str, new: &NewCluster<'_>) -> ClusterRow {
+    let now = new.now.as_millisecond();
+    ClusterRow {
+        id: id.to_owned(),
+        account_id: new.account_id.to_owned(),
+        name: new.name.to_owned(),
+        provider: new.provider.as_str().to_owned(),
+        region: new.region.clone(),
+        vpc_id: new.spec.vpc_ids.first().cloned().unwrap_or_default(),
+        pod_subnet: new.spec.pod_subnet.clone(),
+        ingress_label: String::new(),
+        resource_group_id: new.group.id.clone(),
+        resource_group_name: new.group.name.clone(),
+        state: "requested".to_owned(),
+        state_since: now,
+        desired: "present".to_owned(),
+        spec: String::new(),
+        status: String::new(),
+        created_at: now,
+        modified_at: now,
+        wake_at: Some(now),
+        revision: 0,
+        worker_count: 0,
     }
 }
 
@@ -146,9 +123,13 @@ pub(crate) fn pool_name(name: Option<&str>) -> Result<&str> {
     if names::is_pool_name(name) { Ok(name) } else { Err(Error::PoolName(name.to_owned())) }
 }
 
-/// The number of workers in each zone: 1 unless given, OpenShift clusters need 2 in all.
-pub(crate) fn size_per_zone(wanted: Option<i64>, zones: usize, openshift: bool) -> Result<usize> {
-    let least = if openshift && zones == 1 { 2 } else { 1 };
+/// How many workers the first pool of a cluster has in each zone at least: OpenShift needs two in all.
+pub(crate) fn least_workers(zones: usize, openshift: bool) -> usize {
+    if openshift && zones == 1 { 2 } else { 1 }
+}
+
+/// The number of workers in each zone: the least there may be, unless another is given.
+pub(crate) fn size_per_zone(wanted: Option<i64>, zones: usize, least: usize) -> Result<usize> {
     let size = match wanted {
         None | Some(0) => least,
         Some(size) => usize::try_from(size).map_err(|_| Error::Invalid(format!("{size} is not a number of worker nodes.")))?,
@@ -211,7 +192,11 @@ mod tests {
             (Some(6_148_914_691_236_517_206), 3, false, None),
         ];
         for (wanted, zones, openshift, expected) in cases {
-            assert_eq!(size_per_zone(wanted, zones, openshift).ok(), expected, "{wanted:?} {zones} {openshift}");
+            assert_eq!(
+                size_per_zone(wanted, zones, least_workers(zones, openshift)).ok(),
+                expected,
+                "{wanted:?} {zones} {openshift}"
+            );
         }
     }
 }

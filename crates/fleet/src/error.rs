@@ -11,6 +11,26 @@ pub enum Error {
         "The specified cluster could not be found. If applicable, make sure that you target the correct account and resource group."
     )]
     ClusterNotFound,
+    /// Clients look for the beginning of this text.
+    #[error("The specified worker pool could not be found.")]
+    PoolNotFound,
+    #[error("A worker pool with the same name already exists within the cluster. Choose another name.")]
+    PoolNameTaken,
+    /// Clients look for the beginning of this text.
+    #[error("The specified worker node could not be found.")]
+    WorkerNotFound,
+    #[error("The zone '{zone}' could not be found in the worker pool '{pool}'.")]
+    ZoneNotInPool { zone: String, pool: String },
+    #[error("The zone '{zone}' is already in the worker pool '{pool}'.")]
+    ZoneInPool { zone: String, pool: String },
+    #[error("The cluster is being deleted, so it cannot be changed any more.")]
+    ClusterDeleting,
+    #[error("The worker node is in the state '{state}', in which it cannot be {verb}.")]
+    WorkerBusy { state: String, verb: &'static str },
+    #[error("master must be in the deployed state to update")]
+    MasterNotDeployed,
+    #[error("'{resource}' resource quota of '{limit}' exceeded")]
+    Quota { resource: &'static str, limit: u32 },
     #[error("A cluster with the same name already exists. Choose another name.")]
     ClusterNameTaken,
     #[error("The cluster name '{0}' is not valid. {rule}", rule = crate::names::CLUSTER_NAME_RULE)]
@@ -28,13 +48,15 @@ pub enum Error {
     )]
     ClassicIncomplete(String),
     #[error("Could not find flavor in the requested zone. The flavor '{flavor}' is not offered in the zone '{zone}'.")]
-    FlavorNotInZone { flavor: String, zone: String },
+    FlavorNotInZone { flavor: String, zone: String, offered: Vec<String> },
     #[error("The zone '{zone}' could not be found for the infrastructure provider '{provider}'.")]
-    ZoneNotFound { zone: String, provider: Provider },
+    ZoneNotFound { zone: String, provider: Provider, offered: Vec<String> },
     #[error("The version '{version}' could not be found.")]
     VersionNotFound { version: String, offered: Vec<String> },
     #[error("The version '{version}' is no longer supported; its support ended on {ended}.")]
     VersionEnded { version: String, ended: String, offered: Vec<String> },
+    #[error("The master is already up to date for the specified version.")]
+    AlreadyUpToDate,
     #[error("Cluster provider not permitted for given operation.")]
     ProviderNotPermitted,
     #[error("The VPC '{0}' could not be found in this account.")]
@@ -51,6 +73,16 @@ pub enum Error {
     VlansDoNotPair { private: String, public: String, private_router: String, public_router: String },
     #[error("The {what} subnet '{cidr}' is not valid. {rule}")]
     Range { what: &'static str, cidr: String, rule: &'static str },
+    #[error("The cluster '{name}' is not ready for this: its state is '{state}'.")]
+    ClusterNotReady { name: String, state: String },
+    #[error(transparent)]
+    Addon(#[from] crate::addons::AddonError),
+    #[error(transparent)]
+    DedicatedHost(#[from] crate::dedicated_hosts::HostError),
+    #[error(transparent)]
+    ClassicSubnet(#[from] crate::classic_subnets::SubnetError),
+    #[error(transparent)]
+    Infrastructure(#[from] crate::infrastructure::InfrastructureError),
     #[error("{0}")]
     Unbuilt(&'static str),
     #[error("The cluster changed while the request was carried out. Send the request again.")]

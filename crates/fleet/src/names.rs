@@ -27,7 +27,7 @@ pub(crate) fn pool_id(cluster_id: &str) -> String {
 }
 
 /// `kube-<clusterID>-<cluster name>-<pool name>-<8 hex counter>`; clients find the cluster between the first two hyphens.
-pub(crate) fn worker_id(cluster_id: &str, cluster: &str, pool: &str, counter: usize) -> String {
+pub(crate) fn worker_id(cluster_id: &str, cluster: &str, pool: &str, counter: u64) -> String {
     let short = |name: &str, longest| -> String {
         let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
         letters.take(longest).collect()

@@ -5,10 +5,10 @@ use boatyard_iam::Caller;
 use boatyard_store::Conn;
 use boatyard_store::networks::{self, Subnet, Vlan, Vpc};
 
-use crate::catalog::catalog;
-use crate::{Error, Fleet, Provider, Result, create, ranges};
+use crate::catalog::Zone;
+use crate::{Error, Fleet, Provider, Result, addresses, classic_subnets, create};
 
-/// The region of the default VPC, and the data centers with a VLAN pair.
+/// The region of the default VPC, and the data centers with a VLAN pair, where the catalog has them.
 const VPC_REGION: &str = "us-south";
 const DATACENTERS: [&str; 3] = ["dal10", "dal12", "dal13"];
 
@@ -28,19 +28,30 @@ impl Fleet {
     /// When the database fails.
     pub async fn networks_ensure(&self, account_id: &str, resource_group_id: &str) -> Result<()> {
         let mut tx = self.begin(account_id).await?;
-        if !networks::vpcs(&mut tx, account_id).await?.is_empty() || !networks::vlans(&mut tx, account_id).await?.is_empty() {
+        self.networks_ensure_in(&mut tx, account_id, resource_group_id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same in a transaction of the caller's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn networks_ensure_in(&self, tx: &mut Conn, account_id: &str, resource_group_id: &str) -> Result<()> {
+        if !networks::vpcs(tx, account_id).await?.is_empty() || !networks::vlans(tx, account_id).await?.is_empty() {
             return Ok(());
         }
+        let zones = self.default_zones();
+        let region = zones.first().map_or(VPC_REGION, |zone| zone.service_region());
         let vpc = Vpc {
             id: format!("r006-{}", id::uuid()),
             account_id: account_id.to_owned(),
             name: "default".to_owned(),
-            region: VPC_REGION.to_owned(),
+            region: region.to_owned(),
             resource_group_id: resource_group_id.to_owned(),
             created_at: self.clock.now().as_millisecond(),
         };
-        networks::vpc_insert(&mut tx, &vpc).await?;
-        for (index, zone) in catalog().zones_in(VPC_REGION, Provider::VpcGen2).enumerate() {
+        networks::vpc_insert(tx, &vpc).await?;
+        for (index, zone) in zones.into_iter().enumerate() {
             // As the VPC service lays out its default address prefixes: a quarter of 10.240.0.0/16 for each zone.
             let subnet = Subnet {
                 id: format!("07{}7-{}", index + 1, id::uuid()),
@@ -50,12 +61,27 @@ impl Fleet {
                 zone: zone.id.clone(),
                 cidr: format!("10.240.{}.0/24", index * 64),
             };
-            networks::subnet_insert(&mut tx, &subnet).await?;
+            networks::subnet_insert(tx, &subnet).await?;
         }
-        for datacenter in DATACENTERS {
-            vlan_pair_insert(&mut tx, account_id, datacenter).await?;
+        for datacenter in self.default_datacenters() {
+            vlan_pair_insert(tx, account_id, &datacenter).await?;
         }
-        Ok(tx.commit().await?)
+        Ok(())
+    }
+
+    /// Zones of the default VPC. A user's catalog may have other regions.
+    fn default_zones(&self) -> Vec<&Zone> {
+        let first = self.catalog.zones(Provider::VpcGen2).next().map_or(VPC_REGION, Zone::service_region);
+        let usual = self.catalog.zones_in(VPC_REGION, Provider::VpcGen2).next().map_or(first, Zone::service_region);
+        // The address range of the default VPC has four quarters.
+        self.catalog.zones_in(usual, Provider::VpcGen2).take(4).collect()
+    }
+
+    /// The data centers with VLANs. A user's catalog may have others.
+    fn default_datacenters(&self) -> Vec<String> {
+        let all: Vec<_> = self.catalog.zones(Provider::Classic).map(|zone| zone.id.clone()).collect();
+        let usual: Vec<_> = all.iter().filter(|id| DATACENTERS.contains(&id.as_str())).cloned().collect();
+        if usual.is_empty() { all.into_iter().take(DATACENTERS.len()).collect() } else { usual }
     }
 
     /// Subnets of the caller's account, narrowed to a VPC and a zone if they are given.
@@ -64,7 +90,7 @@ impl Fleet {
     /// If there is no such VPC or zone.
     pub async fn subnets(&self, caller: &Caller, vpc: Option<&str>, zone: Option<&str>) -> Result<Vec<SubnetView>> {
         let account_id = create::account(caller)?;
-        zone.map(|zone| catalog().zone(zone, Provider::VpcGen2)).transpose()?;
+        zone.map(|zone| self.catalog.zone(zone, Provider::VpcGen2)).transpose()?;
         let used = self.addresses_in_use(account_id).await?;
         let mut conn = self.store.read().await?;
         let vpcs = networks::vpcs(&mut conn, account_id).await?;
@@ -75,7 +101,7 @@ impl Fleet {
         let wanted = subnets.filter(|s| vpc.is_none_or(|vpc| s.vpc_id == vpc) && zone.is_none_or(|zone| s.zone == zone));
         Ok(wanted
             .map(|subnet| {
-                let capacity = i64::try_from(ranges::capacity(&subnet.cidr)).unwrap_or(i64::MAX);
+                let capacity = i64::from(addresses::capacity(&subnet.cidr));
                 let free = capacity - used.get(&subnet.id).copied().unwrap_or(0);
                 let vpc_name = vpcs.iter().find(|v| v.id == subnet.vpc_id).map_or_else(String::new, |v| v.name.clone());
                 SubnetView { subnet, vpc_name, free }
@@ -88,7 +114,7 @@ impl Fleet {
     /// # Errors
     /// If there is no such data center.
     pub async fn vlans(&self, caller: &Caller, datacenter: &str) -> Result<Vec<Vlan>> {
-        catalog().zone(datacenter, Provider::Classic)?;
+        self.catalog.zone(datacenter, Provider::Classic)?;
         let mut vlans = networks::vlans(&mut *self.store.read().await?, create::account(caller)?).await?;
         vlans.retain(|vlan| vlan.datacenter == datacenter);
         Ok(vlans)
@@ -109,13 +135,14 @@ pub(crate) async fn vlan_pair_insert(conn: &mut Conn, account_id: &str, datacent
             cidr: cidr.to_owned(),
         };
         networks::vlan_insert(conn, &vlan).await?;
+        classic_subnets::add(conn, &vlan, classic_subnets::SMALLEST, None).await?;
         pair.push(vlan);
     }
     Ok(pair)
 }
 
 /// Seven digits that no other VLAN has.
-async fn vlan_id(conn: &mut Conn) -> Result<String> {
+pub(crate) async fn vlan_id(conn: &mut Conn) -> Result<String> {
     loop {
         let id = (2_000_000 + u32::from_be_bytes(id::random()) % 1_000_000).to_string();
         if !networks::vlan_id_taken(conn, &id).await? {

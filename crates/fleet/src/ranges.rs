@@ -1,6 +1,5 @@
 //! Address ranges: the pod and service subnets of a cluster, and addresses of workers.
 
-use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -28,17 +27,29 @@ impl Ranges {
 
     /// For a VPC cluster: pods get what was given, or a range that no other cluster of the VPC has. `0.0.0.0/<13..23>` asks for a
     /// range of that size.
-    pub(crate) fn of_vpc(pods: Option<&str>, services: Option<&str>, taken: &[Ipv4Net]) -> Result<Self> {
-        let services = service_range(services)?;
+    /// None of them meets one of the VPC's subnets.
+    pub(crate) fn of_vpc(pods: Option<&str>, services: Option<&str>, taken: &[Ipv4Net], subnets: &[Ipv4Net]) -> Result<Self> {
+        let ranges = Self::beside(pods, service_range(services)?, taken, subnets)?;
+        let meets = |cidr: &String| cidr.parse().is_ok_and(|range| subnets.iter().any(|subnet| overlap(*subnet, range)));
+        let rule = "It must not overlap with the subnets of the VPC.";
+        for (what, cidr) in [("pod", &ranges.pods), ("service", &ranges.services)] {
+            if meets(cidr) {
+                return Err(Error::Range { what, cidr: cidr.clone(), rule });
+            }
+        }
+        Ok(ranges)
+    }
+
+    fn beside(pods: Option<&str>, services: Ipv4Net, taken: &[Ipv4Net], subnets: &[Ipv4Net]) -> Result<Self> {
         let pods = match pods.unwrap_or_default() {
-            "" => free_range(18, taken, services)?,
+            "" => free_range(18, taken, services, subnets)?,
             given => match given.strip_prefix("0.0.0.0/") {
                 None => pod_range(given)?,
                 Some(size) => {
                     let size = size.parse().ok().filter(|size| (13..=23).contains(size));
                     let rule = "To have a range chosen, give 0.0.0.0/ and a size from 13 to 23.";
                     let refused = || Error::Range { what: "pod", cidr: given.to_owned(), rule };
-                    free_range(size.ok_or_else(refused)?, taken, services)?
+                    free_range(size.ok_or_else(refused)?, taken, services, subnets)?
                 }
             },
         };
@@ -69,11 +80,17 @@ fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
 
 /// The first range of that size that overlaps with none of `taken` and not with the services. Where there is none left, the first:
 /// clusters whose pods never meet may share one.
-fn free_range(size: u8, taken: &[Ipv4Net], services: Ipv4Net) -> Result<Ipv4Net> {
+fn free_range(size: u8, taken: &[Ipv4Net], services: Ipv4Net, subnets: &[Ipv4Net]) -> Result<Ipv4Net> {
     const BLOCKS: [&str; 4] = ["172.17.0.0/16", "172.22.0.0/15", "172.24.0.0/13", "198.18.0.0/15"];
     let blocks = BLOCKS.iter().filter_map(|block| block.parse::<Ipv4Net>().ok());
-    let candidates =
-        || blocks.clone().filter_map(|block| block.subnets(size).ok()).flatten().filter(|net| !overlap(*net, services));
+    let candidates = || {
+        blocks
+            .clone()
+            .filter_map(|block| block.subnets(size).ok())
+            .flatten()
+            .filter(|net| !overlap(*net, services))
+            .filter(|net| !subnets.iter().any(|subnet| overlap(*net, *subnet)))
+    };
     let free = candidates().find(|net| taken.iter().all(|other| !overlap(*net, *other)));
     let rule = "There is no range of that size besides the service subnet.";
     let none = || Error::Range { what: "pod", cidr: format!("0.0.0.0/{size}"), rule };
@@ -101,32 +118,8 @@ fn is_allowed(net: Ipv4Net) -> bool {
         || within([198, 18, 0, 0], [198, 19, 255, 255])
 }
 
-/// How many workers fit into a network: all addresses but the first four and the last, which the network keeps.
-pub(crate) fn capacity(cidr: &str) -> usize {
-    cidr.parse::<Ipv4Net>().map_or(0, |net| net.hosts().count().saturating_sub(3))
-}
-
-/// The lowest `wanted` addresses of a network that are not in use.
-pub(crate) fn allocate(network: &str, cidr: &str, used: &[String], wanted: usize) -> Result<Vec<String>> {
-    let used: HashSet<_> = used.iter().map(String::as_str).collect();
-    let net: Option<Ipv4Net> = cidr.parse().ok();
-    let free: Vec<_> = net
-        .iter()
-        .flat_map(|net| net.hosts().skip(3))
-        .map(|address| address.to_string())
-        .filter(|address| !used.contains(address.as_str()))
-        .take(wanted)
-        .collect();
-    if free.len() < wanted {
-        return Err(Error::AddressesExhausted { network: network.to_owned(), free: free.len(), wanted });
-    }
-    Ok(free)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -154,12 +147,21 @@ mod tests {
     fn clusters_of_one_vpc_get_pod_subnets_that_do_not_meet() {
         let mut taken = Vec::new();
         for expected in ["172.17.0.0/18", "172.17.64.0/18", "172.17.128.0/18", "172.17.192.0/18", "172.22.0.0/18"] {
-            assert_eq!(Ranges::of_vpc(None, None, &taken).unwrap().pods, expected);
+            assert_eq!(Ranges::of_vpc(None, None, &taken, &[]).unwrap().pods, expected);
             taken.push(expected.parse().unwrap());
         }
         let whole: Ipv4Net = "172.17.0.0/16".parse().unwrap();
-        assert_eq!(Ranges::of_vpc(None, None, &[whole]).unwrap().pods, "172.22.0.0/18", "also beside a larger one");
-        assert_eq!(Ranges::of_vpc(None, Some("172.17.0.0/18"), &[]).unwrap().pods, "172.17.64.0/18", "nor the services");
+        assert_eq!(Ranges::of_vpc(None, None, &[whole], &[]).unwrap().pods, "172.22.0.0/18", "also beside a larger one");
+        assert_eq!(Ranges::of_vpc(None, Some("172.17.0.0/18"), &[], &[]).unwrap().pods, "172.17.64.0/18", "nor the services");
+    }
+
+    #[test]
+    fn no_range_meets_the_subnets_of_the_vpc() {
+        let subnets: Vec<Ipv4Net> = ["172.17.0.0/20", "172.22.4.0/24"].iter().map(|net| net.parse().unwrap()).collect();
+        assert_eq!(Ranges::of_vpc(None, None, &[], &subnets).unwrap().pods, "172.17.64.0/18");
+        for (pods, services) in [(Some("172.17.0.0/18"), None), (None, Some("172.22.0.0/16"))] {
+            assert!(matches!(Ranges::of_vpc(pods, services, &[], &subnets), Err(Error::Range { .. })), "{pods:?} {services:?}");
+        }
     }
 
     #[test]
@@ -167,33 +169,10 @@ mod tests {
         for (asked, chosen) in
             [("0.0.0.0/23", "172.17.0.0/23"), ("0.0.0.0/16", "172.17.0.0/16"), ("0.0.0.0/13", "172.24.0.0/13")]
         {
-            assert_eq!(Ranges::of_vpc(Some(asked), None, &[]).unwrap().pods, chosen, "{asked}");
+            assert_eq!(Ranges::of_vpc(Some(asked), None, &[], &[]).unwrap().pods, chosen, "{asked}");
         }
         for asked in ["0.0.0.0/24", "0.0.0.0/12", "0.0.0.0/99", "0.0.0.0/x", "0.0.0.0/"] {
-            assert!(Ranges::of_vpc(Some(asked), None, &[]).is_err(), "{asked}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn addresses_are_inside_of_the_network_unused_and_each_given_once(
-            prefix in 24u8..=28, used in proptest::collection::hash_set(0u8..=255, 0..40), wanted in 0usize..20,
-        ) {
-            let cidr = format!("10.240.7.0/{prefix}");
-            let net: Ipv4Net = cidr.parse().unwrap();
-            let used: Vec<_> = used.into_iter().map(|last| format!("10.240.7.{last}")).collect();
-            match allocate("n", &cidr, &used, wanted) {
-                Ok(addresses) => {
-                    prop_assert_eq!(addresses.len(), wanted);
-                    prop_assert_eq!(addresses.iter().collect::<HashSet<_>>().len(), wanted);
-                    for address in &addresses {
-                        prop_assert!(net.contains(&address.parse::<Ipv4Addr>().unwrap()));
-                        prop_assert!(!used.contains(address));
-                    }
-                }
-                Err(Error::AddressesExhausted { free, .. }) => prop_assert!(free < wanted && free <= capacity(&cidr)),
-                Err(other) => prop_assert!(false, "{other}"),
-            }
+            assert!(Ranges::of_vpc(Some(asked), None, &[], &[]).is_err(), "{asked}");
         }
     }
 }

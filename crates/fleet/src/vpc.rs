@@ -4,13 +4,20 @@ use std::collections::{BTreeMap, HashSet};
 
 use boatyard_iam::Caller;
 use boatyard_store::networks::{self, Subnet};
-use boatyard_store::{clusters, workers};
-use ipnet::Ipv4Net;
+use boatyard_store::{Conn, clusters, workers};
 
-use crate::catalog::{Version, catalog};
+use crate::addons;
+use crate::catalog::{Catalog, Version};
 use crate::create::{self, Group, NewCluster};
+use crate::dedicated_hosts;
+use crate::pools::check_labels;
 use crate::ranges::Ranges;
-use crate::{Cluster, ClusterSpec, Error, Fleet, PoolSpec, PoolZone, Provider, Result};
+use crate::{ClusterSpec, Error, Fleet, PoolSpec, PoolZone, Provider, Result, Support};
+
+/// More zones than any region has.
+const MOST_ZONES: usize = 20;
+/// Longer than any ID or CRN.
+const LONGEST_TEXT: usize = 500;
 
 /// A request for a VPC cluster. Empty text means absent.
 #[derive(Clone, Debug, Default)]
@@ -58,31 +65,47 @@ impl Fleet {
     /// # Errors
     /// What the service refuses: see [`Error`].
     pub async fn vpc_cluster_create(&self, caller: &Caller, group: &Group, request: &VpcClusterRequest) -> Result<String> {
-        let account_id = create::account(caller)?;
-        let now = self.clock.now();
+        let support = self.support().await?;
+        let mut tx = self.begin(create::account(caller)?).await?;
+        let new = self.vpc_cluster_plan(&mut tx, caller, group, request, &support).await?;
+        self.cluster_insert(tx, new).await
+    }
+
+    /// The cluster that was asked for, checked.
+    pub(crate) async fn vpc_cluster_plan<'a>(
+        &self,
+        tx: &mut Conn,
+        caller: &'a Caller,
+        group: &'a Group,
+        request: &'a VpcClusterRequest,
+        support: &Support,
+    ) -> Result<NewCluster<'a>> {
+        let (account_id, now) = (create::account(caller)?, self.clock.now());
         provider(request.provider.as_deref())?;
         let name = create::cluster_name(&request.name)?;
         let version = request.version.as_deref().unwrap_or_default();
-        let version = catalog().version(version, request.offering.as_deref(), Provider::VpcGen2, now)?;
+        let version = self.catalog.version(version, request.offering.as_deref(), Provider::VpcGen2, support)?;
         let pool_name = create::pool_name(request.pool.name.as_deref())?;
 
-        let mut tx = self.begin(account_id).await?;
-        let subnets = networks::subnets(&mut tx, account_id).await?;
-        let vpc = vpc(&networks::vpcs(&mut tx, account_id).await?, &request.pool.vpc_id)?;
-        let pool = pool(&request.pool, &version, &subnets)?;
-        let taken = pod_subnets(&clusters::list(&mut tx, account_id).await?, &vpc.id)?;
-        let ranges = Ranges::of_vpc(request.pod_subnet.as_deref(), request.service_subnet.as_deref(), &taken)?;
+        let vpc = vpc(tx, account_id, &request.pool.vpc_id).await?;
+        let subnets = subnets_of(tx, account_id, &request.pool.zones).await?;
+        let least = create::least_workers(request.pool.zones.len(), version.openshift);
+        let pool = pool(&self.catalog, &request.pool, &version, &subnets, least)?;
+        let taken = clusters::pod_subnets(tx, &vpc.id).await?;
+        let taken: Vec<_> = taken.iter().filter_map(|cidr| cidr.parse().ok()).collect();
+        let beside = networks::subnets_in(tx, account_id, &vpc.id).await?;
+        let beside: Vec<_> = beside.iter().filter_map(|subnet| subnet.cidr.parse().ok()).collect();
+        let (pods, services) = (request.pod_subnet.as_deref(), request.service_subnet.as_deref());
+        let ranges = Ranges::of_vpc(pods, services, &taken, &beside)?;
 
-        let networks = pool.zones.iter().map(|zone| network(zone, &subnets)).collect();
         let mut spec = spec(caller, request, &version, ranges, &pool)?;
         spec.vpc_ids = vec![vpc.id];
+        spec.addons = addons::default_addons(self.catalog.addons(), Provider::VpcGen2, &version.full, now.as_millisecond());
+        dedicated_hosts::pool_check(tx, account_id, pool.host_pool_id.as_deref()).await?;
         let provider = Provider::VpcGen2;
-        let region = &vpc.region;
-        self.cluster_insert(
-            tx,
-            NewCluster { caller, account_id, group, name, provider, region, spec, pool_name, pool, networks, now },
-        )
-        .await
+        let region = vpc.region;
+        let pools = vec![(pool_name.to_owned(), pool)];
+        Ok(NewCluster { caller, account_id, group, name, provider, region, spec, pools, now })
     }
 
     /// VPCs of the caller's account.
@@ -108,41 +131,63 @@ fn provider(given: Option<&str>) -> Result<()> {
     }
 }
 
-fn vpc(vpcs: &[networks::Vpc], wanted: &str) -> Result<networks::Vpc> {
+/// Those of the subnets that zones name that the account has.
+pub(crate) async fn subnets_of(conn: &mut Conn, account_id: &str, zones: &[(String, String)]) -> Result<Vec<Subnet>> {
+    if zones.len() > MOST_ZONES {
+        return Err(Error::Invalid(format!("A worker pool can have at most {MOST_ZONES} zones.")));
+    }
+    let mut found = Vec::new();
+    for (_, subnet) in zones {
+        found.extend(networks::subnet_get(conn, account_id, subnet).await?);
+    }
+    Ok(found)
+}
+
+async fn vpc(conn: &mut Conn, account_id: &str, wanted: &str) -> Result<networks::Vpc> {
     if wanted.is_empty() {
         return Err(Error::Missing("Specify the 'vpcID' of the worker pool. To list VPCs, run 'boatyard ks vpcs'.".to_owned()));
     }
-    let found = vpcs.iter().find(|vpc| vpc.id == wanted);
-    found.cloned().ok_or_else(|| Error::VpcNotFound(wanted.to_owned()))
+    networks::vpc_get(conn, account_id, wanted).await?.ok_or_else(|| Error::VpcNotFound(wanted.to_owned()))
 }
 
-/// The pool that was asked for, checked against the catalog and the account's subnets.
-fn pool(request: &VpcPoolRequest, version: &Version, subnets: &[Subnet]) -> Result<PoolSpec> {
-    let mut zones = Vec::new();
-    let mut flavor = request.flavor.clone();
-    if flavor.is_empty() {
+/// The pool that was asked for, checked against the catalog and the account's subnets. It has at least `least` workers in a zone.
+pub(crate) fn pool(
+    catalog: &Catalog,
+    request: &VpcPoolRequest,
+    version: &Version,
+    subnets: &[Subnet],
+    least: usize,
+) -> Result<PoolSpec> {
+    if request.flavor.is_empty() {
         return Err(Error::Missing("Specify the 'flavor' of the worker pool, such as 'bx2.4x16'.".to_owned()));
     }
-    if request.zones.is_empty() {
-        // A pool may have no zones yet; its flavor must exist all the same.
-        catalog().flavor_exists(&flavor, Provider::VpcGen2)?;
+    check_labels(&request.labels)?;
+    let texts = [&request.entitlement, &request.host_pool_id, &request.secondary_storage, &request.kms_instance_id];
+    let more = [&request.kms_key_id, &request.kms_account_id];
+    if texts.into_iter().chain(more).flatten().any(|text| text.len() > LONGEST_TEXT) {
+        return Err(Error::Invalid(format!("No value may be longer than {LONGEST_TEXT} characters.")));
     }
+    // A pool may have no zones yet; its flavor must exist all the same.
+    let mut flavor = match request.zones.is_empty() {
+        true => catalog.flavor_name(&request.flavor, Provider::VpcGen2)?,
+        false => String::new(),
+    };
+    let mut zones = Vec::new();
     let mut seen = HashSet::new();
-    for (zone_id, subnet_id) in &request.zones {
-        let zone = catalog().zone(zone_id, Provider::VpcGen2)?;
-        if !seen.insert(zone_id) {
-            return Err(Error::Invalid(format!("The zone '{zone_id}' is given twice.")));
+    for zone in &request.zones {
+        let id = &zone.0;
+        if !seen.insert(id) {
+            return Err(Error::Invalid(format!("The zone '{id}' is given twice.")));
         }
-        flavor = catalog().flavor(&request.flavor, zone, version)?;
-        let subnet = subnet(subnets, subnet_id, &request.vpc_id, zone_id)?;
-        zones.push(PoolZone { id: zone_id.clone(), subnet_id: Some(subnet.id.clone()), ..PoolZone::default() });
+        flavor = catalog.flavor(&request.flavor, catalog.zone(id, Provider::VpcGen2)?, version)?;
+        zones.push(pool_zone(catalog, zone, &request.vpc_id, subnets)?);
     }
     Ok(PoolSpec {
         flavor,
         isolation: create::isolation(request.isolation.as_deref())?,
         disk_encryption: request.disk_encryption.unwrap_or(true),
         operating_system: operating_system(request.operating_system.as_deref(), version)?,
-        size_per_zone: create::size_per_zone(request.size_per_zone, zones.len(), version.openshift)?,
+        size_per_zone: create::size_per_zone(request.size_per_zone, zones.len(), least)?,
         labels: request.labels.clone(),
         zones,
         entitlement: create::entitlement(request.entitlement.as_deref())?,
@@ -152,7 +197,21 @@ fn pool(request: &VpcPoolRequest, version: &Version, subnets: &[Subnet]) -> Resu
         kms_instance_id: request.kms_instance_id.clone(),
         kms_key_id: request.kms_key_id.clone(),
         kms_account_id: request.kms_account_id.clone(),
+        vpc_id: Some(request.vpc_id.clone()),
+        ..PoolSpec::default()
     })
+}
+
+/// A zone and its subnet, checked.
+pub(crate) fn pool_zone(
+    catalog: &Catalog,
+    (zone, subnet_id): &(String, String),
+    vpc_id: &str,
+    subnets: &[Subnet],
+) -> Result<PoolZone> {
+    catalog.zone(zone, Provider::VpcGen2)?;
+    let subnet = subnet(subnets, subnet_id, vpc_id, zone)?;
+    Ok(PoolZone { id: zone.clone(), subnet_id: Some(subnet.id.clone()), ..PoolZone::default() })
 }
 
 /// The system that workers run: what was asked for, or the version's default.
@@ -183,25 +242,6 @@ fn subnet<'a>(subnets: &'a [Subnet], id: &str, vpc_id: &str, zone: &str) -> Resu
         return Err(Error::SubnetElsewhere { subnet: id.to_owned(), is_in: found.zone.clone(), zone: zone.to_owned() });
     }
     Ok(found)
-}
-
-/// The network behind a zone of a checked pool.
-fn network(zone: &PoolZone, subnets: &[Subnet]) -> (String, String) {
-    let id = zone.subnet_id.clone().unwrap_or_default();
-    let cidr = subnets.iter().find(|s| s.id == id).map_or_else(String::new, |s| s.cidr.clone());
-    (id, cidr)
-}
-
-/// Pod subnets of the clusters in a VPC.
-fn pod_subnets(rows: &[clusters::ClusterRow], vpc_id: &str) -> Result<Vec<Ipv4Net>> {
-    let mut taken = Vec::new();
-    for row in rows.iter().filter(|row| row.provider == Provider::VpcGen2.as_str()) {
-        let cluster = Cluster::from_row(row, &[])?;
-        if cluster.spec.vpc_ids.iter().any(|id| id == vpc_id) {
-            taken.extend(cluster.spec.pod_subnet.parse::<Ipv4Net>());
-        }
-    }
-    Ok(taken)
 }
 
 fn spec(
@@ -241,6 +281,7 @@ fn spec(
         security_group_ids: create::security_groups(&request.security_group_ids)?,
         disable_outbound_traffic_protection: request.disable_outbound_traffic_protection,
         owner_email: caller.email.clone(),
+        owner_iam_id: caller.iam_id.clone(),
         ..ClusterSpec::default()
     })
 }
