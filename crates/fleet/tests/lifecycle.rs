@@ -3,146 +3,20 @@
 // Clippy counts only `#[test]` functions as tests, and what helps them is no less a test here.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use boatyard_core::Clock;
-use boatyard_fleet::{ClassicClusterRequest, Error, Fleet, Group, VpcClusterRequest, VpcPoolRequest};
+use boatyard_fleet::{ClassicClusterRequest, ClusterTarget, Error, VpcClusterRequest, WorkerFilter};
 use boatyard_iam::Caller;
 use boatyard_runtime::{
-    ClusterRuntime, MasterOrder, MasterStage, Pace, Progress, RemoveOrder, RemoveStage, VirtualRuntime, WorkerOrder,
-    WorkerStage,
+    ClusterRuntime, MasterOrder, MasterStage, Pace, Progress, RemoveOrder, RemoveStage, WorkerOrder, WorkerStage,
 };
-use boatyard_store::{Domain, Store, accounts, resource_groups, users};
+use boatyard_store::{Domain, clusters, workers};
 use jiff::{SignedDuration, Timestamp};
-use tempfile::TempDir;
 
-/// One yard: a fleet, and two accounts with networks.
-struct Yard {
-    fleet: Fleet,
-    clock: Clock,
-    dir: TempDir,
-}
-
-const GROUP: &str = "a31b9bf9fada4cf8aec68fd0d52c19ce";
-
-fn group(of: &str) -> Group {
-    Group { id: format!("{of}{}", &GROUP[1..]), name: "Default".to_owned() }
-}
-
-fn caller(account: &str) -> Caller {
-    Caller {
-        iam_id: format!("IBMid-{account}"),
-        email: format!("{account}@example.com"),
-        name: account.to_owned(),
-        account_id: Some(account.to_owned()),
-        client_id: "bx".to_owned(),
-        session_id: None,
-        expires_at: Timestamp::MAX,
-        claims: Arc::default(),
-    }
-}
-
-async fn account(store: &Store, id: &str) {
-    let mut tx = store.write(Domain::Identity).await.unwrap();
-    let user = users::User {
-        iam_id: format!("IBMid-{id}"),
-        username: format!("{id}@example.com"),
-        email: format!("{id}@example.com"),
-        given_name: String::new(),
-        family_name: String::new(),
-        password_hash: None,
-        created_at: 0,
-    };
-    users::insert(&mut tx, &user).await.unwrap();
-    let account = accounts::Account {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        kind: "PAYG".to_owned(),
-        state: "ACTIVE".to_owned(),
-        owner_iam_id: user.iam_id,
-        created_at: 0,
-        updated_at: 0,
-    };
-    accounts::insert(&mut tx, &account).await.unwrap();
-    let row = resource_groups::ResourceGroup {
-        id: group(id).id,
-        account_id: id.to_owned(),
-        name: "Default".to_owned(),
-        is_default: true,
-    };
-    resource_groups::insert(&mut tx, &row).await.unwrap();
-    tx.commit().await.unwrap();
-}
-
-async fn yard(pace: Pace) -> Yard {
-    yard_on(Arc::new(VirtualRuntime::new(pace))).await
-}
-
-async fn yard_on(runtime: Arc<dyn ClusterRuntime>) -> Yard {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::default();
-    let fleet = open(dir.path(), &clock, runtime).await;
-    Yard { fleet, clock, dir }
-}
-
-async fn open(dir: &Path, clock: &Clock, runtime: Arc<dyn ClusterRuntime>) -> Fleet {
-    let store = Store::sqlite(dir).await.unwrap();
-    let fleet = Fleet::new(store.clone(), clock.clone(), runtime);
-    if accounts::count(&mut store.read().await.unwrap(), "IBMid-a").await.unwrap() == 0
-        && fleet.vpcs(&caller("a")).await.unwrap().is_empty()
-    {
-        for id in ["a", "b"] {
-            account(&store, id).await;
-            fleet.networks_ensure(id, &group(id).id).await.unwrap();
-        }
-    }
-    fleet
-}
-
-impl Yard {
-    async fn vpc_request(&self, name: &str) -> VpcClusterRequest {
-        let vpc = self.fleet.vpcs(&caller("a")).await.unwrap().remove(0);
-        let subnet = self.fleet.subnets(&caller("a"), Some(&vpc.id), Some("us-south-1")).await.unwrap().remove(0);
-        VpcClusterRequest {
-            name: name.to_owned(),
-            pool: VpcPoolRequest {
-                flavor: "bx2.4x16".to_owned(),
-                vpc_id: vpc.id,
-                size_per_zone: Some(2),
-                zones: vec![("us-south-1".to_owned(), subnet.subnet.id)],
-                ..VpcPoolRequest::default()
-            },
-            ..VpcClusterRequest::default()
-        }
-    }
-
-    async fn create(&self, name: &str) -> String {
-        let request = self.vpc_request(name).await;
-        self.fleet.vpc_cluster_create(&caller("a"), &group("a"), &request).await.unwrap()
-    }
-
-    async fn state(&self, cluster: &str) -> Option<String> {
-        match self.fleet.cluster(&caller("a"), cluster, None).await {
-            Ok(cluster) => Some(cluster.state),
-            Err(Error::ClusterNotFound) => None,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Moves the clock and lets the reconciler do all that is due by then.
-    async fn after(&self, ms: i64) {
-        self.clock.advance(SignedDuration::from_millis(ms));
-        // A step may leave the next one due at once; far fewer are needed than are allowed.
-        for _ in 0..50 {
-            if !self.fleet.pass().await.unwrap() {
-                return;
-            }
-        }
-        panic!("the reconciler does not come to rest");
-    }
-}
+use crate::support::{caller, group, open, runtime, yard, yard_on};
 
 fn classic_request(name: &str) -> ClassicClusterRequest {
     ClassicClusterRequest {
@@ -196,7 +70,7 @@ async fn a_cluster_survives_a_restart_at_any_state_and_converges() {
         let mut yard = yard(Pace::Fast).await;
         let id = yard.create("survives").await;
         yard.after(interrupted_after).await;
-        yard.fleet = open(yard.dir.path(), &yard.clock, Arc::new(VirtualRuntime::new(Pace::Fast))).await;
+        yard.fleet = open(&yard.store, &yard.clock, runtime(Pace::Fast)).await;
         yard.after(20_000).await;
         yard.after(20_000).await;
         assert_eq!(yard.state(&id).await.as_deref(), Some("normal"), "interrupted after {interrupted_after} ms");
@@ -411,7 +285,7 @@ impl ClusterRuntime for Unreliable {
     }
 
     async fn worker(&self, _: &WorkerOrder<'_>, now: Timestamp) -> Result<Progress<WorkerStage>, boatyard_runtime::Error> {
-        Ok(Progress { stage: WorkerStage::Ready, since: now, next: None })
+        Ok(Progress { stage: WorkerStage::Done, since: now, next: None })
     }
 
     async fn remove(&self, _: &RemoveOrder<'_>, now: Timestamp) -> Result<Progress<RemoveStage>, boatyard_runtime::Error> {
@@ -434,4 +308,70 @@ async fn a_runtime_that_fails_is_asked_again() {
     }
     yard.after(0).await;
     assert_eq!(yard.state(&id).await.as_deref(), Some("normal"));
+}
+
+#[tokio::test]
+async fn a_cluster_of_an_older_version_is_filled_in_and_can_grow() {
+    let yard = yard(Pace::Instant).await;
+    let id = yard.create("older").await;
+    let mut tx = yard.store.write(Domain::Fleet).await.unwrap();
+    let mut row = clusters::reconcile_get(&mut tx, &id).await.unwrap().unwrap();
+    let mut status: serde_json::Value = serde_json::from_str(&row.status).unwrap();
+    for member in ["version", "workers_made"] {
+        status.as_object_mut().unwrap().remove(member);
+    }
+    row.status = status.to_string();
+    clusters::update(&mut tx, &row).await.unwrap();
+    clusters::reconcile_ranges_set(&mut tx, &id, "", "").await.unwrap();
+    for mut worker in workers::list(&mut tx, &id).await.unwrap() {
+        worker.spec = "{}".to_owned();
+        workers::update(&mut tx, &worker).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    yard.fleet.upgrade().await.unwrap();
+    let caller = caller("a");
+    let target = ClusterTarget { caller: &caller, cluster: &id, group: None };
+    yard.fleet.pool_resize(target, "default", 4, false).await.unwrap();
+    let shown = yard.fleet.workers(target, WorkerFilter::default()).await.unwrap();
+    assert_eq!(shown.workers.len(), 4);
+    assert!(shown.workers.iter().all(|worker| worker.details.version == shown.cluster.spec.version && worker.is_healthy()));
+    assert_eq!(shown.cluster.status.version, shown.cluster.spec.version);
+    let row = clusters::reconcile_get(&mut yard.store.read().await.unwrap(), &id).await.unwrap().unwrap();
+    assert_eq!((row.vpc_id, row.pod_subnet), (shown.cluster.spec.vpc_ids[0].clone(), shown.cluster.spec.pod_subnet));
+}
+
+#[tokio::test]
+async fn workers_and_pools_that_are_gone_are_forgotten_after_two_hours() {
+    let yard = yard(Pace::Instant).await;
+    let id = yard.create("forgets").await;
+    let caller = caller("a");
+    let target = ClusterTarget { caller: &caller, cluster: &id, group: None };
+    yard.fleet.pool_remove(target, "default").await.unwrap();
+    let gone = WorkerFilter { pool: None, deleted: true };
+    for (hours, left) in [(1, 2), (2, 0)] {
+        yard.clock.advance(SignedDuration::from_hours(hours));
+        yard.fleet.sweep().await.unwrap();
+        assert_eq!(yard.fleet.workers(target, gone).await.unwrap().workers.len(), left);
+    }
+    let pools = workers::pools(&mut yard.store.read().await.unwrap(), &id).await.unwrap();
+    assert!(pools.is_empty());
+}
+
+#[tokio::test]
+async fn workers_come_up_one_behind_another_whoever_was_first() {
+    let yard = yard(Pace::Fast).await;
+    let mut request = yard.vpc_request("staggered").await;
+    request.pool.size_per_zone = Some(6);
+    let id = yard.fleet.vpc_cluster_create(&caller("a"), &group("a"), &request).await.unwrap();
+    let caller = caller("a");
+    let target = ClusterTarget { caller: &caller, cluster: &id, group: None };
+    let mut ready = Vec::new();
+    for _ in 0..100 {
+        yard.after(50).await;
+        let shown = yard.fleet.workers(target, WorkerFilter::default()).await.unwrap();
+        ready.push(shown.workers.iter().filter(|worker| worker.is_healthy()).count());
+    }
+    ready.dedup();
+    assert_eq!(ready, [0, 1, 2, 3, 4, 5, 6], "each is a tenth of a second behind the one before it");
 }
