@@ -1,5 +1,8 @@
 //! `/_boatyard/`: what is not of the imitated API. Health and metrics are open; the rest is for the installation's administrator.
 
+mod faults;
+mod state;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,7 +12,7 @@ use axum::routing::{any, get, post};
 use boatyard_core::clock::rfc3339_ms;
 use boatyard_iam::NewAccount;
 use boatyard_store::{Domain, settings};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -25,6 +28,8 @@ use crate::{authenticate, handlers, operations, respond};
 pub(crate) const CLOCK_OFFSET: &str = "clock_offset_ms";
 /// The furthest the clock can be moved at once: ten years, in seconds.
 const FURTHEST: i64 = 10 * 365 * 24 * 60 * 60;
+/// And the latest that it can show, in seconds since the Unix epoch: the year 9000.
+const LATEST: i64 = 221_845_392_000;
 
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
@@ -37,6 +42,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/_boatyard/passcode", post(passcode).get(async || Redirect::to("/identity/passcode")))
         .route("/_boatyard/kubernetes/{cluster}", any(kubernetes))
         .route("/_boatyard/kubernetes/{cluster}/{*path}", any(kubernetes))
+        .merge(faults::router())
+        .merge(state::router())
 }
 
 /// Answers as soon as requests are served.
@@ -73,6 +80,11 @@ async fn clock_advance(State(app): State<Arc<App>>, request: Request) -> Respons
         let Advance { advance_seconds } = parse(body)?;
         if !(0..=FURTHEST).contains(&advance_seconds) {
             return Err(refuse(format!("'advance_seconds' must be between 0 and {FURTHEST}; the clock only moves forward.")));
+        }
+        if app.clock.now().as_second().saturating_add(advance_seconds) > LATEST {
+            return Err(refuse(
+                "The clock would pass the year 9000, near where calendars end. A reset sets it back.".to_owned(),
+            ));
         }
         let offset = app.clock.advance(SignedDuration::from_secs(advance_seconds));
         let saved = async {
@@ -173,16 +185,24 @@ async fn administer(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let result = async {
-        let caller = authenticate::caller(&app, &parts.headers, Form::Management).await;
-        let caller = caller.map_err(|problem| Problem { code: "A0003", kind: "Authentication", ..problem })?;
-        if caller.iam_id != app.administrator.iam_id {
-            let text = "Only the administrator of this installation may do this. Its API key stands in credentials.json in the data folder.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "A0008", "Authentication", text));
-        }
+        authorise(&app, &parts.headers).await?;
         let body = operations::read(&parts.headers, body, Form::Containers).await?;
         work(&app, &body).await
     };
     result.await.unwrap_or_else(|problem| answer(&app, &parts.extensions, problem))
+}
+
+/// Lets only the administrator through.
+async fn authorise(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let caller = authenticate::caller(app, headers, Form::Management).await;
+    let caller = caller.map_err(|problem| Problem { code: "A0003", kind: "Authentication", ..problem })?;
+    if caller.iam_id == app.iam.administrator().await?.iam_id {
+        return Ok(());
+    }
+    let text =
+        "Only the administrator of this installation may do this. Its API key stands in credentials.json in the data folder.";
+    Err(Problem::new(StatusCode::FORBIDDEN, "A0008", "Authentication", text)
+        .recovery("To log in with it on the server's machine, run 'boatyard login --data-dir <data folder>'."))
 }
 
 fn answer(app: &App, extensions: &http::Extensions, problem: Problem) -> Response {

@@ -20,18 +20,11 @@ pub struct App {
     pub public_url: String,
     /// PEM of the local certificate authority, which signs this server's certificate.
     pub ca_pem: Arc<str>,
-    /// The account that administers this installation; its owner may use `/_boatyard/`.
-    pub administrator: Administrator,
     pub data_dir: PathBuf,
     pub metrics: crate::metrics::Metrics,
+    /// What was declared at start, to come back to.
+    pub fixture: Option<crate::fixture::Fixture>,
     pub(crate) stopping: AtomicBool,
-}
-
-/// The identity made at first start.
-#[derive(Clone, Debug)]
-pub struct Administrator {
-    pub account_id: String,
-    pub iam_id: String,
 }
 
 impl App {

@@ -65,7 +65,7 @@ pub(crate) fn missing(form: Form) -> Problem {
 }
 
 /// The answer to a token that does not authenticate.
-fn refused(form: Form, error: &boatyard_iam::Error) -> Problem {
+pub(crate) fn refused(form: Form, error: &boatyard_iam::Error) -> Problem {
     let expired = matches!(error, boatyard_iam::Error::TokenExpired);
     match form {
         Form::Containers => {

@@ -23,6 +23,8 @@ pub struct Call {
     pub(crate) query: String,
     pub(crate) path: Vec<(&'static str, String)>,
     pub(crate) caller: Option<Arc<Caller>>,
+    /// How long ago the tokens in a kubeconfig are to have been made, in seconds: 0, but for a fault.
+    pub(crate) kubeconfig_age: i64,
 }
 
 /// Without headers, query and body: they hold tokens and passwords.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub use boatyard_runtime::Pace;
 use secrecy::SecretString;
 
+use crate::fixture::{Fixture, Mistakes};
+
 /// Options of `boatyard serve`.
 #[derive(Debug)]
 pub struct Config {
@@ -19,8 +21,12 @@ pub struct Config {
     pub apikey: Option<SecretString>,
     /// How fast virtual clusters change.
     pub pace: Pace,
+    /// Folder with documents that replace those of the built-in catalog.
+    pub catalog_dir: Option<PathBuf>,
     /// Scheme, host and port under which clients reach this server, if it is not the listening address.
     pub public_url: Option<String>,
+    /// What is there when the server answers.
+    pub fixture: Option<Fixture>,
 }
 
 impl Default for Config {
@@ -31,7 +37,9 @@ impl Default for Config {
             database_url: None,
             apikey: None,
             pace: Pace::default(),
+            catalog_dir: None,
             public_url: None,
+            fixture: None,
         }
     }
 }
@@ -49,8 +57,13 @@ pub enum Error {
     PublicUrl(String),
     #[error("the database URL must begin with postgres:// or postgresql://; without one, SQLite in the data folder is used")]
     DatabaseUrl,
+    #[error(transparent)]
+    Catalog(#[from] boatyard_fleet::catalog::Malformed),
     #[error("the local certificate authority cannot be used: {0}")]
     Certificate(String),
+    /// The text has one line for each mistake.
+    #[error(transparent)]
+    Fixture(#[from] Mistakes),
     #[error(transparent)]
     Store(#[from] boatyard_store::Error),
     #[error(transparent)]

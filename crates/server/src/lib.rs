@@ -5,7 +5,9 @@ mod app;
 mod authenticate;
 mod call;
 mod config;
+mod faults;
 mod files;
+pub mod fixture;
 pub mod handlers;
 mod metrics;
 mod operations;
@@ -15,6 +17,9 @@ mod respond;
 mod start;
 mod tls;
 mod transport;
+#[cfg(feature = "validate-answers")]
+mod validate;
 
 pub use config::{Config, Error, Pace};
+pub use fixture::Fixture;
 pub use start::{Running, start};

@@ -22,16 +22,16 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::App;
-use crate::authenticate;
 use crate::call::{Call, RequestId};
 use crate::problem::{Context, Form, Problem};
+use crate::{authenticate, faults};
 
 /// The largest request body, in bytes. The largest a client has reason to send is a few kilobytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 /// How much of a body that is too large is taken before the connection is closed, in bytes.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// And for how long.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a client may take to send its body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a handler may take.
@@ -147,10 +147,12 @@ async fn serve(
     let request_id = RequestId::of_extensions(&parts.extensions);
     let form = Form::of(operation);
     let user_agent = parts.headers.get(header::USER_AGENT).cloned();
+    #[cfg(feature = "validate-answers")]
+    let path = parts.uri.path().to_owned();
     let result = match parameters {
         Ok(parameters) => {
-            let path = parameter_names(operation).zip(parameters.iter().map(|(_, value)| value.to_owned())).collect();
-            answer(&app, operation, handler, path, parts, body, request_id.clone()).await
+            let values = parameter_names(operation).zip(parameters.iter().map(|(_, value)| value.to_owned())).collect();
+            answer(&app, operation, handler, values, parts, body, request_id.clone()).await
         }
         Err(_) => Err(refuse(form, StatusCode::BAD_REQUEST, "The path holds escapes that are not UTF-8 text.".to_owned())),
     };
@@ -161,6 +163,12 @@ async fn serve(
         problem.into_response(form, &request_id, &context)
     });
     app.metrics.answered(Some(operation), response.status(), timer.elapsed());
+    // What a fault makes up is meant to be wrong.
+    #[cfg(feature = "validate-answers")]
+    let response = match response.headers().contains_key(crate::faults::HEADER) {
+        true => response,
+        false => crate::validate::checked(operation, &path, response).await,
+    };
     response
 }
 
@@ -184,7 +192,14 @@ async fn answer(
     if query.contains("%00") || path.iter().any(|(_, value): &(_, String)| value.contains('\0')) {
         return Err(refuse(form, StatusCode::BAD_REQUEST, "The path or the query holds a NUL character.".to_owned()));
     }
-    let call = Call { app: Arc::clone(app), operation, headers: parts.headers, body, request_id, query, path, caller };
+    let headers = parts.headers;
+    let call = Call { app: Arc::clone(app), operation, headers, body, request_id, query, path, caller, kubeconfig_age: 0 };
+    faults::around(call, async |call| handle(&handler, call).await).await
+}
+
+/// The handler's answer, or that it failed or took too long.
+async fn handle(handler: &Handler, call: Call) -> Result<Response, Problem> {
+    let (operation, form) = (call.operation, Form::of(call.operation));
     let handled = AssertUnwindSafe(handler(call)).catch_unwind();
     match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
         Ok(Ok(result)) => result,
@@ -225,7 +240,7 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, form: Form) -> Res
 }
 
 /// Takes the rest of a body that is too large, up to a limit.
-async fn drain(mut body: Body) {
+pub(crate) async fn drain(mut body: Body) {
     let mut taken = BODY_LIMIT;
     while let Some(Ok(frame)) = body.frame().await {
         taken += frame.data_ref().map_or(0, Bytes::len);

@@ -3,6 +3,8 @@
 //! Domain crates return their own error enums. The `From` implementations beside the handlers are the one table from those
 //! to status, code, text and hint; [`Problem::into_response`] is the only place that writes an error body.
 
+use std::num::NonZeroU32;
+
 use axum::response::Response;
 use boatyard_api::Operation;
 use boatyard_core::clock;
@@ -12,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tracing::{error, info};
 
 use crate::call::RequestId;
-use crate::respond;
+use crate::{faults, respond};
 
 /// A refusal or a failure.
 #[derive(Debug)]
@@ -29,9 +31,20 @@ pub struct Problem {
     /// A command that helps: `recoveryCLI` of the container service.
     pub recovery: Option<Box<str>>,
     /// Seconds after which the request may be sent again: the header `Retry-After`.
-    pub retry_after: Option<u32>,
+    pub retry_after: Option<NonZeroU32>,
     /// The cause of a 5xx, for the log only.
     pub cause: Option<Box<str>>,
+    /// What faults have to do with it.
+    pub struck: Option<Box<Struck>>,
+}
+
+/// The marks that faults leave on an answer.
+#[derive(Debug, Default)]
+pub struct Struck {
+    /// IDs of the faults: the header `X-Boatyard-Fault`.
+    pub faults: String,
+    /// Code and type that were ordered, instead of the problem's own.
+    pub code: Option<(String, String)>,
 }
 
 impl Problem {
@@ -46,6 +59,7 @@ impl Problem {
             recovery: None,
             retry_after: None,
             cause: None,
+            struck: None,
         }
     }
 
@@ -63,7 +77,7 @@ impl Problem {
 
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds);
+        self.retry_after = NonZeroU32::new(seconds);
         self
     }
 
@@ -87,7 +101,7 @@ impl Problem {
         match &self.cause {
             Some(cause) => error!(request_id = %request, operation, %cause, "request failed"),
             None => {
-                info!(request_id = %request, operation, status = self.status.as_u16(), code = self.code, "request refused")
+                info!(request_id = %request, operation, status = self.status.as_u16(), code = self.code_and_type().0, "request refused")
             }
         }
         let body = match form {
@@ -97,7 +111,10 @@ impl Problem {
         };
         let mut response = respond::json(self.status, &body);
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.get().into());
+        }
+        if let Some(struck) = &self.struck {
+            faults::mark(&mut response, &struck.faults);
         }
         if self.status == StatusCode::UNAUTHORIZED && form != Form::Token {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -105,18 +122,24 @@ impl Problem {
         response
     }
 
+    fn code_and_type(&self) -> (&str, &str) {
+        let ordered = self.struck.as_ref().and_then(|struck| struck.code.as_ref());
+        ordered.map_or((self.code, self.kind), |(code, kind)| (code, kind))
+    }
+
     /// `{"incidentID", "code", "description", "type", "recoveryCLI"}`; empty members are left out.
     fn containers_body(&self, request: &RequestId) -> Value {
+        let (code, kind) = self.code_and_type();
         let mut body = Map::new();
         body.insert("incidentID".to_owned(), json!(request.incident()));
-        body.insert("code".to_owned(), json!(self.code));
+        body.insert("code".to_owned(), json!(code));
         let description = match &self.details {
             Some(details) => format!("{} {details}", self.description),
             None => self.description.clone(),
         };
         body.insert("description".to_owned(), json!(description));
-        if !self.kind.is_empty() {
-            body.insert("type".to_owned(), json!(self.kind));
+        if !kind.is_empty() {
+            body.insert("type".to_owned(), json!(kind));
         }
         if let Some(recovery) = &self.recovery {
             body.insert("recoveryCLI".to_owned(), json!(recovery));
@@ -128,7 +151,7 @@ impl Problem {
     fn token_body(&self, request: &RequestId, context: &Context<'_>) -> Value {
         let elapsed = context.ended.duration_since(context.started).as_millis();
         let mut body = json!({
-            "errorCode": self.code,
+            "errorCode": self.code_and_type().0,
             "errorMessage": self.description,
             "context": {
                 "requestId": request.as_str(),
@@ -155,7 +178,7 @@ impl Problem {
     fn management_body(&self, request: &RequestId) -> Value {
         json!({
             "trace": request.as_str(),
-            "errors": [{ "code": self.code, "message": self.description }],
+            "errors": [{ "code": self.code_and_type().0, "message": self.description }],
             "status_code": self.status.as_u16(),
         })
     }

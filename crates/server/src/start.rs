@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use boatyard_core::Clock;
-use boatyard_fleet::Fleet;
+use boatyard_fleet::{Catalog, Fleet};
 use boatyard_iam::{FirstSecrets, FirstStart, Iam};
 use boatyard_runtime::VirtualRuntime;
 use boatyard_store::{Store, settings};
@@ -23,8 +23,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::app::{Administrator, App};
+use crate::app::App;
 use crate::call::RequestId;
+use crate::fixture::{self, Parts};
 use crate::metrics::Metrics;
 use crate::problem::{Context, Form, Problem};
 use crate::{Config, Error, admin, files, handlers, reference, respond, tls, transport};
@@ -33,7 +34,7 @@ const CREDENTIALS_FILE: &str = "credentials.json";
 /// Secrets of the administrator until they stand in the credentials file.
 const DRAFT_FILE: &str = "first-start.json";
 const CA_FILE: &str = "ca.pem";
-/// How often metrics are folded, and how often expired sessions are removed.
+/// How often metrics are folded, and how often expired sessions and what is long gone are removed.
 const UPKEEP: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -55,6 +56,10 @@ pub struct Running {
 /// # Errors
 /// When the data folder, the address or the database cannot be used.
 pub async fn start(config: Config) -> Result<Running, Error> {
+    let catalog = match &config.catalog_dir {
+        Some(dir) => Catalog::read(dir)?,
+        None => Catalog::built_in(),
+    };
     let claim = files::claim(&config.data_dir)?;
     let store = open_store(&config).await?;
     let clock = Clock::ahead_by(clock_offset(&store).await?);
@@ -66,13 +71,14 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let host = public_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     let identity = tls::identity(&config.data_dir, &tls::names(address.ip(), &host))?;
     let iam = Iam::open(store.clone(), clock.clone(), format!("{public_url}/identity")).await?;
-    let fleet = Fleet::new(store.clone(), clock.clone(), Arc::new(VirtualRuntime::new(config.pace)));
+    let fleet = Fleet::new(
+        store.clone(),
+        clock.clone(),
+        Arc::new(VirtualRuntime::new(config.pace, catalog.timings(config.pace))),
+        catalog,
+    );
     let credentials_file = config.data_dir.join(CREDENTIALS_FILE);
-    let first = administrator(&iam, &config, &public_url).await?;
-    let administrator = Administrator { account_id: first.account_id().to_owned(), iam_id: first.iam_id().to_owned() };
-    let group = iam.default_resource_group(&administrator.account_id).await?;
-    fleet.networks_ensure(&administrator.account_id, &group.id).await?;
-
+    administrator(&iam, &config, &public_url).await?;
     let app = Arc::new(App {
         store,
         clock,
@@ -80,16 +86,38 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         fleet,
         public_url,
         ca_pem: identity.ca_pem,
-        administrator,
         data_dir: config.data_dir,
         metrics: Metrics::new(),
+        fixture: config.fixture,
         stopping: AtomicBool::new(false),
     });
+    app.fleet.upgrade().await?;
+    known_state(&app).await?;
     let stop = CancellationToken::new();
     let server = tokio::spawn(transport::serve(listener, identity.config, router(&app), app.metrics.clone(), stop.clone()));
     let background = background(&app);
     info!(endpoint = %app.public_url, %address, pace = ?config.pace, version = env!("CARGO_PKG_VERSION"), "serving");
     Ok(Running { app, address, credentials_file, stop, server, background, claim })
+}
+
+/// What a server has from the start and after every reset. Makes only what is missing.
+pub(crate) async fn known_state(app: &App) -> Result<(), Error> {
+    let administrator = app.iam.administrator().await?;
+    let group = app.iam.default_resource_group(&administrator.account_id).await?;
+    app.fleet.networks_ensure(&administrator.account_id, &group.id).await?;
+    if let Some(fixture) = &app.fixture {
+        let parts = Parts { store: &app.store, iam: &app.iam, fleet: &app.fleet, administrator: &administrator };
+        fixture::apply(parts, fixture).await?;
+    }
+    Ok(())
+}
+
+/// Writes the administrator's account, which may be another by now, into the credentials file.
+pub(crate) fn credentials_account_set(data_dir: &Path, account_id: &str) -> Result<(), Error> {
+    let file = data_dir.join(CREDENTIALS_FILE);
+    let mut credentials = read_json(&file)?.unwrap_or_else(|| json!({}));
+    credentials["account_id"] = json!(account_id);
+    files::write(&file, format!("{credentials:#}\n").as_bytes())
 }
 
 impl Running {
@@ -172,7 +200,7 @@ fn public_url(given: Option<&str>, address: SocketAddr) -> Result<String, Error>
 ///
 /// The secrets are on disk before the administrator is made, so that a crash in between loses nothing: the next start finds them,
 /// and uses them or, if the administrator was made with them, keeps them.
-async fn administrator(iam: &Iam, config: &Config, public_url: &str) -> Result<FirstStart, Error> {
+async fn administrator(iam: &Iam, config: &Config, public_url: &str) -> Result<(), Error> {
     let draft_file = config.data_dir.join(DRAFT_FILE);
     let draft = read_json(&draft_file)?.and_then(|kept| {
         let text = |name: &str| kept[name].as_str().map(|text| SecretString::from(text.to_owned()));
@@ -208,8 +236,7 @@ async fn administrator(iam: &Iam, config: &Config, public_url: &str) -> Result<F
         credentials["apikey"] = json!(apikey.expose_secret());
     }
     files::write(&file, format!("{credentials:#}\n").as_bytes())?;
-    files::remove(&draft_file)?;
-    Ok(first)
+    files::remove(&draft_file)
 }
 
 /// A JSON object in a file, or `None` if there is none.
@@ -258,10 +285,13 @@ fn background(app: &Arc<App>) -> Vec<JoinHandle<()>> {
         }
     });
     let sweep = tokio::spawn({
-        let iam = app.iam.clone();
+        let (iam, fleet) = (app.iam.clone(), app.fleet.clone());
         async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
+                if let Err(error) = fleet.sweep().await {
+                    warn!(%error, "workers that are long gone could not be forgotten");
+                }
                 if let Err(error) = iam.sweep().await {
                     warn!(%error, "expired sessions could not be removed");
                 }

@@ -25,6 +25,7 @@ use tower::Service as _;
 use tracing::{debug, warn};
 
 use crate::call::RequestId;
+use crate::faults::Dropped;
 use crate::metrics::Metrics;
 use crate::operations;
 
@@ -117,9 +118,13 @@ where
         let mut request = without_trailing_slash(request.map(Body::new));
         request.extensions_mut().insert(request_id.clone());
         async move {
-            let mut response = router.call(request).await?;
+            let Ok(mut response) = router.call(request).await.map_err(|never: Infallible| match never {});
+            if let Some(dropped) = response.extensions().get::<Dropped>() {
+                // An error of the service has the connection closed without an answer.
+                return Err(*dropped);
+            }
             operations::echo(&mut response, &request_id);
-            Ok::<_, Infallible>(response)
+            Ok(response)
         }
     });
     let mut builder = http1::Builder::new();

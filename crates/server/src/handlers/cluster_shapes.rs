@@ -8,7 +8,6 @@ use boatyard_api::containers::{
     CommonClusterServiceEndpoint, GetClusterResponse, GetClustersResponse, Vlan, VlanConfigField, VlanProperties,
 };
 use boatyard_core::clock::{containers_date, from_ms};
-use boatyard_fleet::catalog::catalog;
 use boatyard_fleet::{Cluster, Provider};
 
 /// Where the API server of a cluster is reached.
@@ -26,11 +25,11 @@ pub fn v2_item(cluster: &Cluster, public_url: &str) -> GetClustersResponse {
         datacenter: text(&cluster.spec.datacenter),
         entitlement: text(cluster.spec.entitlement.as_deref().unwrap_or_default()),
         id: text(&cluster.id),
-        image_security_enabled: Some(false),
+        image_security_enabled: Some(cluster.spec.image_security),
         ingress: Some(ingress(cluster)),
         is_paid: Some(true),
-        location: text(&location(cluster)),
-        master_kube_version: text(&cluster.spec.version),
+        location: text(location(cluster)),
+        master_kube_version: text(&master_version(cluster)),
         master_url: text(&public_master_url(cluster, public_url)),
         multi_az_capable: Some(true),
         name: text(&cluster.name),
@@ -185,17 +184,35 @@ pub fn v1_cluster(cluster: &Cluster, public_url: &str) -> V1Cluster {
 }
 
 /// Text, or absence for none: empty members are left out of answers.
-fn text(value: &str) -> Option<String> {
+pub(super) fn text(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The version that the master runs, or will run first.
+pub(super) fn running_version(cluster: &Cluster) -> &str {
+    let status = &cluster.status.version;
+    if status.is_empty() { &cluster.spec.version } else { status }
+}
+
+/// The master's version, and while it is updated the one that it gets.
+fn master_version(cluster: &Cluster) -> String {
+    let updating = cluster.status.master_work == "update";
+    let running = running_version(cluster);
+    pending(running, if updating { &cluster.spec.version } else { running })
+}
+
+/// A version on its way to another one. Clients wait for `(pending)` to vanish.
+pub(super) fn pending(actual: &str, desired: &str) -> String {
+    if actual == desired { actual.to_owned() } else { format!("{actual} --> {desired} (pending)") }
 }
 
 fn kind(cluster: &Cluster) -> &'static str {
     if cluster.spec.openshift { "openshift" } else { "kubernetes" }
 }
 
-/// City of the cluster's first zone.
-fn location(cluster: &Cluster) -> String {
-    catalog().any_zone(&cluster.spec.datacenter).map_or_else(|| cluster.region.clone(), |zone| zone.metro_name.clone())
+/// City of the cluster's first zone; clusters of older servers were stored without it.
+fn location(cluster: &Cluster) -> &str {
+    if cluster.spec.location.is_empty() { &cluster.region } else { &cluster.spec.location }
 }
 
 fn public_master_url(cluster: &Cluster, public_url: &str) -> String {
@@ -204,12 +221,8 @@ fn public_master_url(cluster: &Cluster, public_url: &str) -> String {
 }
 
 fn addons(cluster: &Cluster) -> Vec<CommonClusterAddon> {
-    match cluster.provider {
-        Provider::VpcGen2 => {
-            vec![CommonClusterAddon { name: text("vpc-block-csi-driver"), version: None }]
-        }
-        Provider::Classic => Vec::new(),
-    }
+    let addons = cluster.spec.addons.iter();
+    addons.map(|addon| CommonClusterAddon { name: text(&addon.name), version: text(&addon.version) }).collect()
 }
 
 fn ingress(cluster: &Cluster) -> CommonClusterIngress {
@@ -223,7 +236,7 @@ fn ingress(cluster: &Cluster) -> CommonClusterIngress {
 
 fn lifecycle(cluster: &Cluster) -> CommonClusterLifecycle {
     CommonClusterLifecycle {
-        master_health: text("normal"),
+        master_health: text(if cluster.status.master_failure.is_empty() { "normal" } else { "error" }),
         master_state: text(&cluster.status.master_state),
         master_status: text(&cluster.status.master_status),
         master_status_modified_date: text(&containers_date(from_ms(cluster.status.master_status_since))),

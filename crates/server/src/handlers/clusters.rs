@@ -5,10 +5,11 @@ use boatyard_api::containers::{
     ClusterCreateResponse, CreateClusterRequest, CreateClusterResponse, GetClustersResponse, VpcCreateClusterRequest,
     VpcCreateClusterWorkerPool,
 };
-use boatyard_fleet::catalog::{catalog, nearest};
+use boatyard_fleet::catalog::nearest;
 use boatyard_fleet::{ClassicClusterRequest, Cluster, Error, Group, ListFilter, Provider, VpcClusterRequest, VpcPoolRequest};
 use http::StatusCode;
 
+use super::classic_subnets;
 use super::cluster_shapes::{v1_cluster, v1_compatible, v2_cluster, v2_item};
 use crate::call::Call;
 use crate::problem::{Form, Problem};
@@ -34,14 +35,23 @@ pub async fn classic_cluster_create(call: Call) -> Result<Response, Problem> {
 pub async fn v1_clusters_list(call: Call) -> Result<Response, Problem> {
     let filter = filter(&call, Some(Provider::Classic))?;
     let clusters = call.app.fleet.clusters(call.caller()?).await?;
-    let shown: Vec<_> = clusters.iter().filter(|c| filter.admits(c)).map(|c| v1_cluster(c, &call.app.public_url)).collect();
+    let admitted: Vec<_> = clusters.iter().filter(|c| filter.admits(c)).collect();
+    let mut shown: Vec<_> = admitted.iter().map(|c| v1_cluster(c, &call.app.public_url)).collect();
+    let resources = classic_subnets::resources(&call, &admitted).await?;
+    for (cluster, vlans) in shown.iter_mut().zip(resources.into_iter().flatten()) {
+        cluster.vlans = vlans;
+    }
     Ok(respond::json(StatusCode::OK, &shown))
 }
 
 /// `GET /v1/clusters/{idOrName}`
 pub async fn v1_cluster_get(call: Call) -> Result<Response, Problem> {
     let cluster = call.app.fleet.cluster(call.caller()?, call.path("idOrName"), call.resource_group()).await?;
-    Ok(respond::json(StatusCode::OK, &v1_cluster(&cluster, &call.app.public_url)))
+    let mut shown = v1_cluster(&cluster, &call.app.public_url);
+    if let Some(vlans) = classic_subnets::resources(&call, &[&cluster]).await? {
+        shown.vlans = vlans.into_iter().flatten().collect();
+    }
+    Ok(respond::json(StatusCode::OK, &shown))
 }
 
 /// `DELETE /v1/clusters/{idOrName}`, for clusters of both providers.
@@ -105,7 +115,11 @@ async fn v2_get(call: &Call, id_or_name: &str, provider: Option<Provider>) -> Re
         // As the service does it: a cluster of another provider is not there.
         return Err(Error::ClusterNotFound.into());
     }
-    Ok(respond::json(StatusCode::OK, &shape(call, &cluster)))
+    let mut shown = shape(call, &cluster);
+    if let Some(vlans) = classic_subnets::resources(call, &[&cluster]).await? {
+        shown.vlans = vlans.into_iter().flatten().collect();
+    }
+    Ok(respond::json(StatusCode::OK, &shown))
 }
 
 fn shape(call: &Call, cluster: &Cluster) -> boatyard_api::containers::GetClusterResponse {
@@ -119,9 +133,10 @@ fn shape(call: &Call, cluster: &Cluster) -> boatyard_api::containers::GetCluster
 fn filter(call: &Call, provider: Option<Provider>) -> Result<ListFilter, Problem> {
     let requested = call.provider().map(|name| providers(&name)).transpose()?;
     let all = vec![Provider::Classic, Provider::VpcGen2];
+    let locations: Vec<_> = call.query_all("location").into_iter().filter(|l| !l.is_empty()).collect();
     Ok(ListFilter {
         providers: requested.unwrap_or(all).into_iter().filter(|p| provider.is_none_or(|only| only == *p)).collect(),
-        locations: call.query_all("location").into_iter().filter(|l| !l.is_empty()).collect(),
+        zones: (!locations.is_empty()).then(|| call.app.fleet.catalog().zones_within(&locations)),
         group: call.resource_group().map(str::to_owned),
     })
 }
@@ -141,7 +156,7 @@ fn providers(name: &str) -> Result<Vec<Provider>, Problem> {
 }
 
 /// The group that a request creates in: the one its header names, or the account's default.
-async fn resource_group(call: &Call) -> Result<Group, Problem> {
+pub(super) async fn resource_group(call: &Call) -> Result<Group, Problem> {
     let account = call.caller()?.account_id.as_deref().unwrap_or_default();
     let found = match call.resource_group() {
         Some(wanted) => call.app.iam.resource_group_find(account, wanted).await?,
@@ -217,11 +232,12 @@ fn classic_request(body: CreateClusterRequest) -> ClassicClusterRequest {
         pod_subnet: body.pod_subnet,
         service_subnet: body.service_subnet,
         disable_auto_update: body.disable_auto_update.unwrap_or(false),
+        no_subnet: body.no_subnet.unwrap_or(false),
     }
 }
 
 /// Names to choose from: those most like the one that was asked for, and how many more there are.
-fn choice(wanted: &str, names: &[&str]) -> String {
+fn choice(wanted: &str, names: &[String]) -> String {
     let shown = nearest(wanted, names);
     match names.len() - shown.len() {
         0 => shown.join(", "),
@@ -244,14 +260,34 @@ impl From<Error> for Problem {
             Error::ClusterName(_) | Error::PoolName(_) | Error::Missing(_) | Error::Invalid(_) => new(bad, "E0011", "BadRequest"),
             Error::ClassicIncomplete(_) => new(bad, "E0020", "Provisioning")
                 .recovery("To list the VLANs of a data center, run 'boatyard ks vlan ls --zone <zone>'."),
-            Error::FlavorNotInZone { flavor, zone } => new(bad, "E4e5b", "BadRequest")
-                .recovery(format!("Flavors of this zone: {}.", choice(&flavor, &catalog().flavors_in(&zone)))),
-            Error::ZoneNotFound { zone, provider } => {
-                new(bad, "E0012", "BadRequest").recovery(format!("Zones: {}.", choice(&zone, &catalog().zones_of(provider))))
+            Error::FlavorNotInZone { flavor, offered, .. } => {
+                new(bad, "E4e5b", "BadRequest").recovery(format!("Flavors of this zone: {}.", choice(&flavor, &offered)))
+            }
+            Error::ZoneNotFound { zone, offered, .. } => {
+                new(bad, "E0012", "BadRequest").recovery(format!("Zones: {}.", choice(&zone, &offered)))
             }
             Error::VersionNotFound { offered, .. } | Error::VersionEnded { offered, .. } => {
                 new(bad, "E0118", "Versions").recovery(format!("Supported versions: {}.", offered.join(", ")))
             }
+            Error::AlreadyUpToDate => new(conflict, "E0120", "Versions")
+                .recovery("To list the versions that a cluster can be updated to, run 'boatyard ks versions'."),
+            Error::MasterNotDeployed => new(bad, "Ef9cc", "BadRequest")
+                .recovery("Wait until the master is deployed. To see its state, run 'boatyard ks cluster get --cluster <cluster>'."),
+            Error::ClusterDeleting => new(conflict, "E0f1a", "Provisioning"),
+            Error::PoolNotFound => new(missing, "E0d40", "Provisioning")
+                .recovery("To list worker pools, run 'boatyard ks worker-pool ls --cluster <cluster>'."),
+            Error::PoolNameTaken => new(conflict, "E0d39", "Provisioning")
+                .recovery("To list worker pools, run 'boatyard ks worker-pool ls --cluster <cluster>'."),
+            Error::WorkerNotFound => new(missing, "E0d41", "Provisioning")
+                .recovery("To list worker nodes, run 'boatyard ks worker ls --cluster <cluster>'."),
+            Error::WorkerBusy { .. } => new(conflict, "E0f19", "Provisioning").recovery(
+                "Wait until the worker node has the state normal, or remove it: 'boatyard ks worker ls --cluster <cluster>' shows it.",
+            ),
+            Error::ZoneNotInPool { .. } => new(missing, "E0d42", "Provisioning")
+                .recovery("To list the zones of a worker pool, run 'boatyard ks worker-pool get --cluster <cluster> --worker-pool <pool>'."),
+            Error::ZoneInPool { .. } => new(conflict, "E0d43", "Provisioning"),
+            Error::Quota { .. } => new(StatusCode::FORBIDDEN, "E60b6", "Provisioning")
+                .recovery("Remove clusters that are not needed any more: 'boatyard ks cluster ls' lists them."),
             Error::ProviderNotPermitted => new(bad, "G3917", "Cluster"),
             Error::VpcNotFound(_) => {
                 new(bad, "E0f11", "BadRequest").recovery("To list VPCs, run 'boatyard ks vpcs --provider vpc-gen2'.")
@@ -266,6 +302,12 @@ impl From<Error> for Problem {
                 .recovery(format!("To list VLANs, run 'boatyard ks vlan ls --zone {datacenter}'.")),
             Error::VlansDoNotPair { .. } => new(bad, "E0f15", "BadRequest"),
             Error::Range { .. } => new(bad, "E0f16", "BadRequest"),
+            Error::ClusterNotReady { name, .. } => new(conflict, "E0f18", "General")
+                .recovery(format!("To see its state, run 'boatyard ks cluster get --cluster {name}'.")),
+            Error::Addon(error) => error.into(),
+            Error::DedicatedHost(error) => error.into(),
+            Error::ClassicSubnet(error) => error.into(),
+            Error::Infrastructure(error) => error.into(),
             Error::Unbuilt(_) => new(StatusCode::NOT_IMPLEMENTED, "G0501", "General"),
             Error::Busy => new(conflict, "E0f17", "General"),
             Error::Runtime(_) | Error::Store(_) => Problem::internal(Form::Containers, error),

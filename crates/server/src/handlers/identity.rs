@@ -86,7 +86,7 @@ pub async fn discovery_get(call: Call) -> Result<Response, Problem> {
 
 /// `GET /identity/userinfo`: the token's claims, and whether it is active.
 pub async fn userinfo_get(call: Call) -> Result<Response, Problem> {
-    const SHOWN: [&str; 15] = [
+    const SHOWN: [&str; 14] = [
         "iam_id",
         "identifier",
         "given_name",
@@ -94,7 +94,6 @@ pub async fn userinfo_get(call: Call) -> Result<Response, Problem> {
         "name",
         "email",
         "sub",
-        "account",
         "iat",
         "exp",
         "iss",
@@ -109,6 +108,10 @@ pub async fn userinfo_get(call: Call) -> Result<Response, Problem> {
         if let Some(value) = claims.get(name) {
             body[name] = value.clone();
         }
+    }
+    // What else a token says of its account is for whoever checks tokens.
+    if let Some(account) = claims.get("account").and_then(|account| account.get("bss")) {
+        body["account"] = json!({ "bss": account });
     }
     Ok(private(respond::json(StatusCode::OK, &body)))
 }

@@ -88,7 +88,8 @@ async fn answer(
     match format.unwrap_or_default() {
         "yaml" | "yml" => {
             // Only the text carries the caller's refresh token; a zip is passed on and kept around.
-            let refresh = call.app.iam.kube_refresh_token(call.caller()?, call.header("x-auth-refresh-token")).await?;
+            let own = call.header("x-auth-refresh-token");
+            let refresh = call.app.iam.kube_refresh_token(call.caller()?, own, call.kubeconfig_age).await?;
             let config = kubeconfig(call, cluster, Authority::Embedded, refresh.as_deref()).await?;
             Ok(respond::with_type(StatusCode::OK, "application/yaml", to_yaml(&config)))
         }
@@ -139,7 +140,7 @@ async fn kubeconfig(call: &Call, cluster: &Cluster, authority: Authority<'_>, re
         Authority::Embedded => entry["certificate-authority-data"] = json!(pem),
         Authority::File(file) => entry["certificate-authority"] = json!(file),
     }
-    let id_token = call.app.iam.id_token_for(caller).await?;
+    let id_token = call.app.iam.id_token_for(caller, call.kubeconfig_age).await?;
     // The issuer is this server, whose certificate is signed by the same local authority.
     let provider = json!({
         "client-id": "kube",

@@ -1,16 +1,40 @@
 //! One file for each resource: parse the request, call the rule, shape the answer.
 
 pub mod accounts;
+pub mod addons;
+pub mod catalog;
+pub mod classic_subnets;
 pub mod cluster_shapes;
 pub mod clusters;
+pub mod dedicated_hosts;
+pub mod flavor_shapes;
+pub mod graphql;
 pub mod identity;
+pub mod infrastructure;
 pub mod kubeconfig;
+pub mod masters;
 pub mod networks;
+pub mod pool_shapes;
+pub mod pools;
 pub mod resource_groups;
+pub mod worker_shapes;
+pub mod workers;
 
+use axum::response::Response;
 use boatyard_api::ops::{accounts as account_ops, containers, iam_token, resource_manager};
+use boatyard_fleet::{Cluster, ClusterTarget, Error, Provider};
+use http::StatusCode;
 
+use crate::call::Call;
 use crate::operations::Bindings;
+use crate::problem::Problem;
+use crate::respond;
+
+/// The cluster that the query names.
+fn cluster_named(call: &Call) -> Result<String, Problem> {
+    let given = call.query("cluster").filter(|cluster| !cluster.is_empty());
+    given.ok_or_else(|| boatyard_fleet::Error::Missing("Specify the ID or name of a 'cluster'.".to_owned()).into())
+}
 
 /// Every operation that is served, and by what.
 #[must_use]
@@ -26,6 +50,19 @@ pub fn bindings() -> Bindings {
         .bind(&account_ops::ListAccounts, accounts::accounts_list)
         .bind(&account_ops::GetAccount, accounts::account_get)
         .bind(&resource_manager::ListResourceGroups, resource_groups::resource_groups_list);
+    let resources = [
+        addons::bind,
+        catalog::bind,
+        classic_subnets::bind,
+        dedicated_hosts::bind,
+        graphql::bind,
+        infrastructure::bind,
+        masters::bind,
+        networks::bind,
+        pools::bind,
+        workers::bind,
+    ];
+    let bindings = resources.into_iter().fold(bindings, |all, bind| bind(all));
     bindings
         .bind(&containers::VpcCreateCluster, clusters::vpc_cluster_create)
         .bind(&containers::CreateCluster, clusters::classic_cluster_create)
@@ -46,4 +83,27 @@ pub fn bindings() -> Bindings {
         .bind(&containers::GetVPCs, networks::vpcs_list)
         .bind(&containers::GetSubnets, networks::subnets_list)
         .bind(&containers::GetDatacenterVLANs, networks::vlans_list)
+}
+
+/// The cluster that a request is about, limited to the resource group that it names.
+fn target<'a>(call: &'a Call, cluster: &'a str) -> Result<ClusterTarget<'a>, Problem> {
+    if cluster.is_empty() {
+        return Err(Error::Missing("Specify the ID or name of a 'cluster'.".to_owned()).into());
+    }
+    Ok(ClusterTarget { caller: call.caller()?, cluster, group: call.resource_group() })
+}
+
+/// Refuses a cluster that an operation of one provider does not serve.
+fn of_provider(cluster: &Cluster, provider: Option<Provider>) -> Result<(), Problem> {
+    if provider.is_none_or(|only| only == cluster.provider) { Ok(()) } else { Err(Error::ProviderNotPermitted.into()) }
+}
+
+/// A member of a request; clients send empty text where they mean nothing.
+fn given(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
+}
+
+/// The answer without a body of an operation that was carried out.
+fn done(call: &Call) -> Result<Response, Problem> {
+    Ok(respond::empty(StatusCode::from_u16(call.operation.success).unwrap_or(StatusCode::NO_CONTENT)))
 }
