@@ -15,6 +15,7 @@
 
 include!(concat!(env!("OUT_DIR"), "/clients.rs"));
 
+mod admin;
 mod claims;
 mod error;
 mod grant;

@@ -369,7 +369,7 @@ impl Session {
     }
 
     /// The HTTP client to use now and its token.
-    async fn authorised(&self) -> Result<(reqwest::Client, SecretString), Error> {
+    pub(crate) async fn authorised(&self) -> Result<(reqwest::Client, SecretString), Error> {
         let now = self.clock.now();
         let tokens = lock(&self.state).tokens.clone().ok_or(Error::NotLoggedIn)?;
         if tokens.is_stale(now) {
@@ -382,7 +382,7 @@ impl Session {
         self.http()
     }
 
-    fn http(&self) -> Result<(reqwest::Client, SecretString), Error> {
+    pub(crate) fn http(&self) -> Result<(reqwest::Client, SecretString), Error> {
         let token = lock(&self.state).tokens.as_ref().ok_or(Error::NotLoggedIn)?.access.clone();
         let mut http = lock(&self.http);
         let client = match http.take() {
@@ -394,7 +394,7 @@ impl Session {
     }
 
     /// Replaces an access token that is of no use any more, unless another command has done so already.
-    async fn renew(&self, useless: &SecretString) -> Result<(), Error> {
+    pub(crate) async fn renew(&self, useless: &SecretString) -> Result<(), Error> {
         let _lock = self.home.lock().await?;
         let mut kept = self.current()?;
         let tokens = kept.tokens.clone().ok_or(Error::LoginChanged)?;
