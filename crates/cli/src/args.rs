@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{account, cluster, completion, env, iam, login, network, serve, target};
+use crate::commands::{
+    account, catalog, clock, cluster, completion, dedicated, env, fault, fixture, iam, infrastructure, login, network, serve,
+    state, target, worker, worker_pool, zone,
+};
 use crate::demo;
 use crate::output::Common;
 
@@ -16,6 +19,7 @@ Examples:
   boatyard cluster create vpc-gen2 --name mine --zone us-south-1 \\
     --vpc-id VPC --subnet-id SUBNET --flavor bx2.4x16 --wait
   boatyard cluster ls            The same: boatyard ks cluster ls
+  boatyard worker-pool resize -c mine -p default --size-per-zone 3 --wait
   boatyard cluster config -c mine
                                  Add the cluster to your kubeconfig
   eval \"$(boatyard env)\"         Point Terraform and the IBM SDKs at the server
@@ -37,6 +41,9 @@ pub enum Command {
     Serve(serve::Args),
     /// Start a server, create two clusters on it and show what was done
     Demo(demo::Args),
+    /// Files that declare what is there when a server starts (`boatyard serve --fixture`)
+    #[command(subcommand)]
+    Fixture(fixture::Command),
     /// Log in to a server
     Login(login::Args),
     /// Log out and revoke the refresh token
@@ -54,6 +61,16 @@ pub enum Command {
     Ks(Kubernetes),
     #[command(flatten)]
     Kubernetes(Kubernetes),
+    /// Show the server's clock, or move it forward (administrator)
+    Clock(clock::Args),
+    /// Have things go wrong: add, list and remove faults, start scenarios (administrator)
+    #[command(subcommand, visible_alias = "faults")]
+    Fault(Box<fault::Command>),
+    /// Take the server back to what it was after its first start (administrator)
+    Reset(state::ResetArgs),
+    /// Save the whole state of the server to a file, or load it (administrator)
+    #[command(subcommand)]
+    Snapshot(state::Command),
     /// Print the settings that point Terraform and the IBM SDKs at a server
     Env(env::Args),
     /// Print the completion script of a shell
@@ -66,6 +83,15 @@ pub enum Kubernetes {
     /// Create, list, look at and delete clusters
     #[command(subcommand)]
     Cluster(Box<cluster::Command>),
+    /// Look at, reboot, reload, update, replace and remove worker nodes
+    #[command(subcommand)]
+    Worker(Box<worker::Command>),
+    /// Worker pools: groups of like worker nodes
+    #[command(subcommand)]
+    WorkerPool(Box<worker_pool::Command>),
+    /// Zones of worker pools
+    #[command(subcommand)]
+    Zone(Box<zone::Command>),
     /// List the VPCs that clusters can be made in
     Vpcs(network::VpcsArgs),
     /// List the subnets of VPCs
@@ -73,6 +99,32 @@ pub enum Kubernetes {
     /// VLANs of classic data centers
     #[command(subcommand)]
     Vlan(network::VlanCommand),
+    /// Dedicated hosts and their pools
+    #[command(subcommand)]
+    Dedicated(dedicated::Command),
+    /// Credentials for classic infrastructure
+    #[command(subcommand)]
+    Credential(infrastructure::CredentialCommand),
+    /// The API key that the service works with
+    #[command(subcommand)]
+    ApiKey(infrastructure::ApiKeyCommand),
+    /// Permissions on infrastructure
+    #[command(subcommand)]
+    InfraPermissions(infrastructure::PermissionsCommand),
+    /// List the flavors of a zone: the same as `flavor ls`
+    Flavors(catalog::FlavorsArgs),
+    /// What worker nodes can be made of
+    #[command(subcommand)]
+    Flavor(catalog::FlavorCommand),
+    /// List the versions that clusters can be made of
+    Versions(catalog::VersionsArgs),
+    /// List the places that clusters can be made in
+    Locations(catalog::LocationsArgs),
+    /// Limits of an account
+    #[command(subcommand)]
+    Quota(catalog::QuotaCommand),
+    /// Show what users of the service should know
+    Messages(Common),
 }
 
 #[cfg(test)]
@@ -107,9 +159,61 @@ mod tests {
              --flavor bx2.4x16 --workers 2 --cos-instance crn:v1 --cluster-security-group a --cluster-security-group b",
             "cluster rm -c a -f --force-delete-storage --skip-advance-permissions-check",
             "cluster config --cluster a --admin --endpoint private --network --output zip",
+            "worker ls --cluster a --worker-pool p --show-deleted --show-pools",
+            "worker reboot --cluster a -w 1 -w 2 --hard --skip-master-health -f -q",
+            "worker reload -w kube-a-b-c-1 --skip-master-health -f",
+            "worker replace --cluster a --worker 1 --update -f",
+            "worker update -c a -w 1 -f",
+            "worker rm -c a -w 1 -w 2 -f",
+            "worker-pool create classic --cluster a --name p --flavor f --size-per-zone 2 --hardware shared -l a=b --label c=d",
+            "worker-pool create vpc-gen2 --name p --cluster a --flavor f --size-per-zone 1 --vpc-id v --kms-instance i --crk k \
+             --security-group s --entitlement ocp_entitled --operating-system RHCOS --secondary-storage 900gb.5iops-tier",
+            "worker-pool resize --cluster a --worker-pool p --size-per-zone 3",
+            "worker-pool rebalance -c a -p p -f",
+            "worker-pool label set -c a -p p -l k=v --label l=w -f",
+            "worker-pool taint set -c a -p p --taint k=v:NoSchedule --taint l=w:NoExecute -f",
+            "worker-pool taint rm -c a -p p -f",
+            "worker-pool operating-system set -c a -p p --operating-system UBUNTU_24_64",
+            "worker-pool zones -c a -p p --output json",
+            "zone add classic --cluster a --zone dal10 -p p -p q --private-vlan 1 --public-vlan 2",
+            "zone add classic --cluster a --zone dal10 -p p --private-vlan 1 --private-only",
+            "zone add vpc-gen2 --cluster a --zone us-south-1 --subnet-id s --worker-pool p",
+            "zone network-set --cluster a --zone dal10 -p p --private-vlan 1 --public-vlan 2 -f",
+            "zone rm --cluster a --zone dal10 --worker-pool p --worker-pool q -f",
+            "cluster master update --cluster a --version 1.36 --force-update -f",
+            "cluster master refresh --cluster a",
+            "cluster master public-service-endpoint disable --cluster a -f -y",
+            "cluster master private-service-endpoint enable --cluster a -y",
             "subnets --provider vpc-gen2 --vpc-id r006 --zone us-south-1",
             "subnets",
             "vlan ls --zone dal10 --output json",
+            "vlan spanning get --region us-south",
+            "subnets --provider classic -l dal -l wdc04",
+            "cluster addon ls -c a",
+            "cluster addon enable istio --cluster a --version 1.30 -y",
+            "cluster addon enable openshift-data-foundation --cluster a --param osdSize=200Gi --param numOfOsd=3",
+            "cluster addon update istio --cluster a --version 1.30 -f -y",
+            "cluster addon disable istio --cluster a -f",
+            "cluster addon options --addon istio --version 1.30 --output json",
+            "cluster subnet add --cluster a --subnet-id 1",
+            "cluster subnet create --cluster a --size 8 --vlan 1",
+            "cluster subnet detach --cluster a --subnet-id 1 -f",
+            "dedicated flavors --zone us-south-1 --provider vpc-gen2",
+            "dedicated pool create --flavor-class bx2d --metro dal --name a",
+            "dedicated host create --flavor bx2d.host.152x608 --pool a --zone us-south-1",
+            "dedicated host placement disable --host a --pool b",
+            "credential set classic --infrastructure-api-key k --infrastructure-username u --region us-south",
+            "api-key reset --region us-south -f",
+            "infra-permissions get --region us-south --output json",
+            "flavors --zone dal10",
+            "flavor ls --zone us-south-1 --provider vpc-gen2 --show-os --show-storage",
+            "flavor get --flavor b3c.4x16 --zone dal10 --provider classic --output json",
+            "versions --show-version OpenShift",
+            "locations --provider classic",
+            "zone ls --provider classic -l dal -l wdc --show-flavors",
+            "quota ls --provider vpc-gen2",
+            "messages -q",
+            "cluster addon versions --addon istio --offering kubernetes",
         ];
         for line in lines {
             let words = ["boatyard", "ks"].into_iter().chain(line.split_whitespace());
@@ -122,11 +226,26 @@ mod tests {
         let lines = [
             "cluster create classic --name a --flavor f --zone z --private-only --public-vlan 1",
             "cluster create vpc-gen2 --name a --zone z",
+            "zone add classic -c a --zone z -p p --private-vlan 1",
+            "zone add classic -c a --zone z -p p --private-vlan 1 --public-vlan 2 --private-only",
+            "zone add classic -c a --zone z -p p --private-only",
+            "worker rm -c a -f",
+            "worker-pool taint set -c a -p p --taint gpu",
+            "worker-pool resize -c a -p p --size-per-zone -1",
+            "worker reload -w w --timeout 5m",
             "login --apikey k -u ada",
             "cluster lss",
             "cluster config -c a --endpoint private --skip-rbac",
             "cluster create classic --name a --flavor f --zone z --workers 0",
             "cluster create vpc-gen2 --name a --flavor f --zone z --vpc-id v --subnet-id s --workers 0",
+            "clock advance soon",
+            "fault add",
+            "fault add --status 200",
+            "fault add --status 503 --probability 0",
+            "fault add --status 503 --times 0",
+            "fault add --status 503 --drop",
+            "fault add --effect no-such-effect",
+            "fault rm",
         ];
         for line in lines {
             let words = std::iter::once("boatyard").chain(line.split_whitespace());

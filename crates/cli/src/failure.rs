@@ -77,9 +77,26 @@ impl From<boatyard_sdk::Error> for Failure {
 
 /// The service recommends commands of `ibmcloud`; those that `boatyard` has too are named as ours.
 fn our_commands(hint: &str) -> String {
-    ["ks cluster", "oc cluster", "ks vlan", "ks vpcs", "ks subnets", "login", "target", "account list"]
-        .iter()
-        .fold(hint.to_owned(), |hint, command| hint.replace(&format!("ibmcloud {command}"), &format!("boatyard {command}")))
+    [
+        "ks cluster",
+        "oc cluster",
+        "ks flavor",
+        "ks versions",
+        "ks locations",
+        "ks zone ls",
+        "ks worker",
+        "oc worker",
+        "ks zone add",
+        "ks zone rm",
+        "ks vlan",
+        "ks vpcs",
+        "ks subnets",
+        "login",
+        "target",
+        "account list",
+    ]
+    .iter()
+    .fold(hint.to_owned(), |hint, command| hint.replace(&format!("ibmcloud {command}"), &format!("boatyard {command}")))
 }
 
 #[cfg(test)]

@@ -70,11 +70,17 @@ pub fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// Columns with a heading, three blanks apart, without lines.
 pub fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    columns(&header, rows.into_iter().map(Vec::from))
+}
+
+/// The same for columns that depend on what there is to show; every row has as many cells as the heading.
+pub fn columns(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     // Never wrapped: a line is a row for `grep` and `awk`, on a terminal too.
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.to_vec());
     // An empty cell would move every cell after it one place to the left for `awk`.
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell })));
+    let filled = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
+    table.add_rows(rows.map(|row| row.into_iter().map(filled).collect::<Vec<_>>()));
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-pub use boatyard_server::Config;
 use boatyard_server::Error;
+pub use boatyard_server::{Config, Fixture};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
@@ -29,6 +29,24 @@ impl From<Pace> for boatyard_server::Pace {
     }
 }
 
+/// A fixture in a file.
+pub fn fixture(file: &Path) -> Result<Fixture, Failure> {
+    Fixture::read(file).map_err(|error| fixture_failure(&error))
+}
+
+/// What a fixture makes in an empty installation, which is in the folder `dir`.
+pub async fn fixture_check(fixture: &Fixture, dir: &Path) -> Result<String, Failure> {
+    fixture.check(dir).await.map(|applied| applied.to_string()).map_err(|error| fixture_failure(&error))
+}
+
+fn fixture_failure(error: &Error) -> Failure {
+    let next = match error {
+        Error::Fixture(_) => "Correct the file; `boatyard fixture check FILE` looks at it again without a server.",
+        _ => "Check that the path is right and that the file belongs to you.",
+    };
+    Failure::new(error.to_string(), next)
+}
+
 /// A server in this process.
 pub struct Running(boatyard_server::Running);
 
@@ -45,6 +63,7 @@ fn explain(error: &Error, has_database: bool) -> (String, &'static str) {
     let what = match error {
         Error::Listen { address, source } => format!("cannot listen on {address}: {source}"),
         Error::InUse(dir) => format!("another server works in {}", dir.display()),
+        Error::Fixture(mistakes) => format!("the fixture is refused\n{mistakes}"),
         Error::DatabaseUrl => "the database URL must begin with postgres:// or postgresql://".to_owned(),
         other => other.to_string(),
     };
@@ -57,6 +76,12 @@ fn explain(error: &Error, has_database: bool) -> (String, &'static str) {
         Error::PublicUrl(_) => "Correct `--public-url` (BOATYARD_PUBLIC_URL), or leave it out to use the address listened on.",
         Error::File { .. } => {
             "Check that the folder belongs to you and that the disk is not full, or choose another with `--data-dir DIR`."
+        }
+        Error::Catalog(_) => {
+            "Correct it, or leave out `--catalog` (BOATYARD_CATALOG) to use the built-in catalog. docs/catalog.md has the forms."
+        }
+        Error::Fixture(_) => {
+            "Correct the file, or start with another data folder: what a fixture declares is compared with what is there."
         }
         Error::Certificate(_) => {
             "Restore the certificates of the data folder from a backup, or choose another folder with `--data-dir DIR`."

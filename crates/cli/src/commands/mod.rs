@@ -1,14 +1,25 @@
 //! One file for each group of commands.
 
 pub mod account;
+pub mod catalog;
+pub mod classic;
+pub mod clock;
 pub mod cluster;
 pub mod completion;
+pub mod dedicated;
 pub mod env;
+pub mod fault;
+pub mod fixture;
 pub mod iam;
+pub mod infrastructure;
 pub mod login;
 pub mod network;
 pub mod serve;
+pub mod state;
 pub mod target;
+pub mod worker;
+pub mod worker_pool;
+pub mod zone;
 
 use std::future::Future;
 
@@ -22,12 +33,17 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => on_all_cores(serve::run(args)),
         Command::Demo(args) => on_all_cores(demo::run(args)),
+        Command::Fixture(command) => alone(fixture::run(command)),
         Command::Env(args) => env::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Login(args) => alone(login::run(args)),
         Command::Logout(common) => alone(login::logout(common)),
         Command::Target(args) => alone(target::run(args)),
         Command::Account(command) => alone(account::run(command)),
+        Command::Clock(args) => alone(clock::run(args)),
+        Command::Fault(command) => alone(fault::run(*command)),
+        Command::Reset(args) => alone(state::reset(args)),
+        Command::Snapshot(command) => alone(state::snapshot(command)),
         Command::Iam(command) => alone(iam::run(command)),
         Command::Ks(command) | Command::Kubernetes(command) => alone(kubernetes(command)),
     }
@@ -36,9 +52,22 @@ pub fn run(command: Command) -> Result<(), Failure> {
 async fn kubernetes(command: Kubernetes) -> Result<(), Failure> {
     match command {
         Kubernetes::Cluster(command) => cluster::run(*command).await,
+        Kubernetes::Worker(command) => worker::run(*command).await,
+        Kubernetes::WorkerPool(command) => worker_pool::run(*command).await,
+        Kubernetes::Zone(command) => zone::run(*command).await,
         Kubernetes::Vpcs(args) => network::vpcs(args).await,
         Kubernetes::Subnets(args) => network::subnets(args).await,
         Kubernetes::Vlan(command) => network::vlans(command).await,
+        Kubernetes::Dedicated(command) => dedicated::run(command).await,
+        Kubernetes::Credential(command) => infrastructure::credential(command).await,
+        Kubernetes::ApiKey(command) => infrastructure::api_key(command).await,
+        Kubernetes::InfraPermissions(command) => infrastructure::permissions(command).await,
+        Kubernetes::Flavors(args) => catalog::flavors(args).await,
+        Kubernetes::Flavor(command) => catalog::flavor(command).await,
+        Kubernetes::Versions(args) => catalog::versions(args).await,
+        Kubernetes::Locations(args) => catalog::locations(args).await,
+        Kubernetes::Quota(command) => catalog::quotas(command).await,
+        Kubernetes::Messages(common) => catalog::messages(common).await,
     }
 }
 

@@ -5,10 +5,12 @@ use boatyard_sdk::containers::types::{Subnet, VirtualPrivateCloudResponse, Vlan}
 use boatyard_sdk::{Error, Session};
 use clap::Subcommand;
 
+use crate::commands::classic;
 use crate::failure::Failure;
 use crate::output::{self, Common};
 
 const VPC_GEN2: &str = "vpc-gen2";
+const CLASSIC: &str = "classic";
 
 #[derive(clap::Args, Debug)]
 pub struct VpcsArgs {
@@ -21,8 +23,8 @@ pub struct VpcsArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct SubnetsArgs {
-    /// Generation of the VPCs
-    #[arg(long, value_name = "PROVIDER", value_parser = [VPC_GEN2], default_value = VPC_GEN2)]
+    /// Infrastructure: VPC, or classic with its portable subnets
+    #[arg(long, value_name = "PROVIDER", value_parser = [VPC_GEN2, CLASSIC], default_value = VPC_GEN2)]
     provider: String,
     /// Subnets of this VPC only
     #[arg(long, value_name = "ID")]
@@ -30,6 +32,9 @@ pub struct SubnetsArgs {
     /// Subnets in this zone only
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
+    /// Classic subnets in this place only: metro or data center (may be repeated)
+    #[arg(short = 'l', long = "location", value_name = "LOCATION")]
+    locations: Vec<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -38,6 +43,9 @@ pub struct SubnetsArgs {
 pub enum VlanCommand {
     /// List the VLANs of a classic data center
     Ls(VlansArgs),
+    /// Whether the private VLANs of the account reach each other
+    #[command(subcommand)]
+    Spanning(classic::SpanningCommand),
 }
 
 #[derive(clap::Args, Debug)]
@@ -62,6 +70,10 @@ pub async fn vpcs(args: VpcsArgs) -> Result<(), Failure> {
 }
 
 pub async fn subnets(args: SubnetsArgs) -> Result<(), Failure> {
+    if args.provider == CLASSIC {
+        let places: Vec<_> = args.locations.into_iter().chain(args.zone).collect();
+        return classic::subnets(&places, &args.common).await;
+    }
     let session = Session::load()?;
     let vpcs = list_vpcs(&session, Some(&args.provider)).await?;
     let wanted = |v: &VirtualPrivateCloudResponse| {
@@ -92,7 +104,10 @@ pub async fn subnets(args: SubnetsArgs) -> Result<(), Failure> {
 }
 
 pub async fn vlans(command: VlanCommand) -> Result<(), Failure> {
-    let VlanCommand::Ls(args) = command;
+    let args = match command {
+        VlanCommand::Ls(args) => args,
+        VlanCommand::Spanning(command) => return classic::spanning(command).await,
+    };
     let found = list_vlans(&Session::load()?, &args.zone).await?;
     if args.common.is_json() {
         return output::json(&found);

@@ -31,9 +31,15 @@ pub struct Args {
     /// How long clusters take to change
     #[arg(long, env = "BOATYARD_PACE", value_enum, value_name = "PACE", default_value = "fast")]
     pace: Pace,
+    /// Folder with documents that replace those of the built-in catalog: locations.json, flavors.json, versions.json, ...
+    #[arg(long, env = "BOATYARD_CATALOG", value_name = "DIR")]
+    catalog: Option<PathBuf>,
     /// Address that clients use, if it is not the one listened on
     #[arg(long, env = "BOATYARD_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// File that declares accounts, networks and clusters which are to be there (see `boatyard fixture`)
+    #[arg(long, env = "BOATYARD_FIXTURE", value_name = "FILE")]
+    fixture: Option<PathBuf>,
     /// Form of the log on standard error (BOATYARD_LOG sets its level: error, warn, info, debug)
     #[arg(long, env = "BOATYARD_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
@@ -57,7 +63,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         database_url: args.database_url,
         apikey: apikey_of_environment(),
         pace: args.pace.into(),
+        catalog_dir: args.catalog,
         public_url: args.public_url,
+        fixture: args.fixture.as_deref().map(server::fixture).transpose()?,
     })
     .await?;
     if args.log_format == LogFormat::Human {

@@ -13,7 +13,7 @@ use indicatif::MultiProgress;
 use crate::commands::{account, cluster, network};
 use crate::failure::Failure;
 use crate::local::Credentials;
-use crate::progress::{self, Line};
+use crate::progress::{self, Display, Goal, Subject};
 use crate::server::Running;
 use crate::{kubeconfig, output};
 
@@ -170,11 +170,10 @@ async fn made(session: &Session, name: &str, created: Result<Option<String>, Err
 
 async fn wait(session: &Session, vpc: &str, classic: &str) -> Result<(), Failure> {
     let bars = MultiProgress::new();
-    let mut vpc_line = Line::new(VPC_CLUSTER, true, Some(&bars));
-    let mut classic_line = Line::new(CLASSIC_CLUSTER, true, Some(&bars));
+    let (vpc, classic) = (Subject { cluster: vpc, name: VPC_CLUSTER }, Subject { cluster: classic, name: CLASSIC_CLUSTER });
     tokio::try_join!(
-        progress::normal(session, vpc, PATIENCE, &mut vpc_line),
-        progress::normal(session, classic, PATIENCE, &mut classic_line),
+        progress::wait(session, vpc, &Goal::Normal, PATIENCE, Display::brief(&bars)),
+        progress::wait(session, classic, &Goal::Normal, PATIENCE, Display::brief(&bars)),
     )?;
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! `boatyard cluster create classic` and `boatyard cluster create vpc-gen2`.
 
-use std::time::Duration;
-
 use boatyard_sdk::containers::Client;
 use boatyard_sdk::containers::types::{
     ClusterCreateResponse, CreateClusterRequest, CreateClusterResponse, ResponseErrors, VpcCreateClusterRequest,
@@ -12,7 +10,8 @@ use clap::Subcommand;
 
 use crate::failure::Failure;
 use crate::output::{self, Common};
-use crate::{progress, terminal, time};
+use crate::progress::{self, Display, Goal, Subject, Waiting};
+use crate::terminal;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -137,12 +136,8 @@ struct AnyArgs {
     /// Addresses of the services, as a CIDR
     #[arg(long, value_name = "SUBNET")]
     service_subnet: Option<String>,
-    /// Wait until the cluster is normal, and fail if it does not get there
-    #[arg(long)]
-    wait: bool,
-    /// How long to wait at most
-    #[arg(long, value_name = "TIME", default_value = "90m", value_parser = time::duration, requires = "wait")]
-    timeout: Duration,
+    #[command(flatten)]
+    waiting: Waiting,
     #[command(flatten)]
     common: Common,
 }
@@ -188,10 +183,11 @@ async fn finish(
     let id = id.unwrap_or_else(|| name.to_owned());
     common.ok()?;
     common.remark(&format!("Cluster created with ID {id}"))?;
-    if args.wait {
-        let cluster = progress::until_normal(session, &id, name, args.timeout, common.is_chatty()).await?;
+    if args.waiting.wait {
+        let (subject, display) = (Subject { cluster: &id, name }, Display::new(common.is_chatty()));
+        let seen = progress::wait(session, subject, &Goal::Normal, args.waiting.timeout, display).await?;
         if common.is_json() {
-            return output::json(&cluster);
+            return output::json(&seen.cluster);
         }
         common.remark(&format!("Cluster {name} is normal. Next: boatyard cluster config -c {name}"))?;
     }

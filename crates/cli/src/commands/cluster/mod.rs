@@ -1,10 +1,13 @@
 //! `boatyard cluster`: one file for each verb.
 
+mod addon;
 mod config;
 mod create;
 mod get;
 mod ls;
+mod master;
 mod rm;
+mod subnet;
 
 use boatyard_sdk::containers::Client;
 use boatyard_sdk::containers::types::GetClusterResponse;
@@ -29,8 +32,17 @@ pub enum Command {
     Create(Box<create::Command>),
     /// Delete a cluster
     Rm(rm::Args),
+    /// Update the master, start it anew, say from where it is reached
+    #[command(subcommand)]
+    Master(master::Command),
     /// Add a cluster to your kubeconfig, or print its kubeconfig
     Config(config::Args),
+    /// Managed add-ons of a cluster
+    #[command(subcommand)]
+    Addon(addon::Command),
+    /// Portable subnets of a classic cluster
+    #[command(subcommand)]
+    Subnet(subnet::Command),
 }
 
 pub async fn run(command: Command) -> Result<(), Failure> {
@@ -39,7 +51,10 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Get(args) => get::run(args).await,
         Command::Create(command) => create::run(*command).await,
         Command::Rm(args) => rm::run(args).await,
+        Command::Master(command) => master::run(command).await,
         Command::Config(args) => config::run(args).await,
+        Command::Addon(command) => addon::run(command).await,
+        Command::Subnet(command) => subnet::run(command).await,
     }
 }
 

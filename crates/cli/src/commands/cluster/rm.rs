@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{self, Common};
-use crate::{progress, terminal, time};
+use crate::progress::{self, Display, Goal, Subject};
+use crate::{terminal, time};
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -48,7 +49,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
 
     args.common.ok()?;
     if args.wait {
-        progress::until_gone(&session, &id, &name, args.timeout, args.common.is_chatty()).await?;
+        let (subject, display) = (Subject { cluster: &id, name: &name }, Display::new(args.common.is_chatty()));
+        progress::wait(&session, subject, &Goal::Gone, args.timeout, display).await?;
     }
     let state = if args.wait { "deleted" } else { "deleting" };
     if args.common.is_json() {
