@@ -97,7 +97,7 @@ fn the_reference_is_reached_without_the_closing_slash_too() {
 fn what_is_not_built_yet_says_so_in_the_form_of_its_service() {
     let server = shared();
     let token = server.token(&server.account("unbuilt"));
-    let answer = server.send(Request::get("/global/v2/getQuota").bearer(&token));
+    let answer = server.send(Request::get("/global/v2/satellite/getControllers").bearer(&token));
     let body = answer.json(501);
     assert!(text(&body, "/description").len() > 10 && !text(&body, "/incidentID").is_empty(), "{body}");
     let answer = server.send(Request::get("/v1/apikeys").bearer(&token));
@@ -128,6 +128,16 @@ fn the_answers_of_built_operations_have_the_members_of_the_document() {
         "/global/v2/vpc/getVPCs".to_owned(),
         "/global/v1/datacenters/dal10/vlans".to_owned(),
         format!("/global/v2/getRBACStatus?cluster={vpc}"),
+        format!("/global/v1/clusters/{classic}/workers"),
+        format!("/global/v1/clusters/{vpc}/workers"),
+        format!("/global/v1/clusters/{classic}/workerpools"),
+        format!("/global/v1/clusters/{vpc}/workerpools/default"),
+        format!("/global/v2/getWorkers?cluster={vpc}"),
+        format!("/global/v2/vpc/getWorkers?cluster={vpc}"),
+        format!("/global/v2/classic/getWorkers?cluster={classic}"),
+        format!("/global/v2/getWorkerPool?cluster={vpc}&workerpool=default"),
+        format!("/global/v2/vpc/getWorkerPools?cluster={vpc}"),
+        format!("/global/v2/classic/getWorkerPools?cluster={classic}"),
     ];
     for call in calls {
         let body = server.send(Request::get(&call).bearer(&token)).json(200);

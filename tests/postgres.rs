@@ -25,3 +25,18 @@ fn a_cluster_on_postgresql_survives_a_crash_and_becomes_normal() {
     assert_eq!(text(&server.send(taken).json(409), "/code"), "E0007");
     server.send(Request::delete(format!("/global/v1/clusters/{id}")).bearer(&token)).expect(204);
 }
+
+#[test]
+fn pools_workers_and_masters_change_on_postgresql_as_they_do_on_the_embedded_database() {
+    let database = Postgres::start();
+    let server = Server::builder().pace("real").env("BOATYARD_DATABASE_URL", &database.url()).start();
+    crate::pools::vpc_pool_life(&server);
+    crate::workers::replaced(&server);
+    crate::masters::updated(&server);
+}
+
+#[test]
+fn many_resizes_at_once_end_in_one_of_the_sizes_on_postgresql() {
+    let database = Postgres::start();
+    crate::pools::resized_at_once(&Server::builder().pace("fast").env("BOATYARD_DATABASE_URL", &database.url()).start());
+}

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::clients::{self, Finished};
+use super::violations::Violations;
 use super::{Server, User};
 
 /// The binary that cargo built for these tests.
@@ -35,12 +36,15 @@ pub fn clean(command: &mut Command, home: &Path) {
 /// A user's shell: a home folder of its own, and the binary.
 #[derive(Debug)]
 pub struct Shell {
+    /// What is wrong with the answers of the servers that it starts.
+    violations: Violations,
     home: TempDir,
 }
 
 impl Shell {
     pub fn new() -> Self {
-        Self { home: tempfile::Builder::new().prefix("boatyard-e2e-home-").tempdir().expect("a temporary folder") }
+        let home = tempfile::Builder::new().prefix("boatyard-e2e-home-").tempdir().expect("a temporary folder");
+        Self { violations: Violations::in_folder(home.path()), home }
     }
 
     /// A shell in which somebody has logged in with their API key.
@@ -77,6 +81,7 @@ impl Shell {
     pub fn other<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(program);
         clean(&mut command, self.home.path());
+        self.violations.listed_by(&mut command);
         command.current_dir(self.home.path()).args(arguments).stdin(Stdio::null());
         command
     }

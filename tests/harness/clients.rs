@@ -1,7 +1,8 @@
 //! Client programs that others wrote, run as their users run them.
 //!
-//! The Python environment and the Node modules are made once and kept: in `$BOATYARD_TEST_CACHE`, else beside cargo's other
-//! build results. A lock keeps two test processes from making the same one, and it is moved into place only when complete.
+//! The Python environment, the Node modules and the Go program are made once and kept: in `$BOATYARD_TEST_CACHE`, else beside
+//! cargo's other build results. A lock keeps two test processes from making the same one, and it is moved into place only when
+//! complete.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -45,12 +46,18 @@ impl Finished {
 /// Runs a command to its end; one that hangs is killed and fails the test.
 #[track_caller]
 pub fn run(command: &mut Command) -> Finished {
+    run_within(Duration::from_secs(180), command)
+}
+
+/// The same with another idea of what it is to hang.
+#[track_caller]
+pub fn run_within(limit: Duration, command: &mut Command) -> Finished {
     let what = format!("{command:?}");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     let open = |path: &Path| fs::File::create(path).expect("a file for the output");
     let mut child = command.stdout(open(&out)).stderr(open(&err)).spawn().unwrap_or_else(|e| panic!("{what}: {e}"));
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child can be asked") {
             break Some(status);
@@ -64,7 +71,7 @@ pub fn run(command: &mut Command) -> Finished {
     };
     let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
     let (stdout, stderr) = (read(&out), read(&err));
-    let status = status.unwrap_or_else(|| panic!("{what} did not end within three minutes:\n{stdout}{stderr}"));
+    let status = status.unwrap_or_else(|| panic!("{what} did not end within {limit:?}:\n{stdout}{stderr}"));
     Finished { status, stdout, stderr, what }
 }
 
@@ -143,6 +150,38 @@ pub fn node(program: &str) -> (Command, TempDir) {
     let mut command = tool("node", "nodejs");
     clean(&mut command, home.path());
     command.current_dir(home.path()).arg(program);
+    (command, home)
+}
+
+/// One case of the Go program in `tests/clients/go`, for `user` of `server`.
+pub fn go(case: &str, server: &Server, user: &User) -> (Command, TempDir) {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let sources = script("go");
+        let mut files: Vec<_> =
+            fs::read_dir(&sources).expect("the program is there").map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+        made("go", &files, |folder| {
+            fs::create_dir_all(folder).expect("a folder for the program");
+            let mut go = tool("go", "golang");
+            // A Go that is older than the library asks for fetches the one that go.mod names; itself it must be 1.21 or newer.
+            go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-mod=readonly -buildvcs=false").env("CGO_ENABLED", "0");
+            go.args(["build", "-o"]).arg(folder.join("bluemix")).arg(".").current_dir(&sources);
+            // The library brings a good part of the Kubernetes client along.
+            run_within(Duration::from_secs(900), &mut go).success();
+        })
+    });
+    let home = home();
+    let mut command = Command::new(program.join("bluemix"));
+    clean(&mut command, home.path());
+    command
+        .env("IBMCLOUD_CS_API_ENDPOINT", format!("{}/global", server.endpoint))
+        .env("IBMCLOUD_IAM_API_ENDPOINT", &server.endpoint)
+        .env("SSL_CERT_FILE", &server.ca_file)
+        .env("IC_API_KEY", &user.apikey)
+        .current_dir(home.path())
+        .arg(case);
     (command, home)
 }
 

@@ -3,6 +3,7 @@
 //! Every test may run beside every other: servers choose their ports, data lies in temporary folders, and a server ends
 //! when its [`Server`] is dropped or, should the test process be killed, when its standard input closes.
 
+pub mod account;
 pub mod archive;
 pub mod boatyard;
 pub mod check;
@@ -12,8 +13,10 @@ pub mod jwt;
 pub mod postgres;
 pub mod raw;
 pub mod server;
+pub mod violations;
 pub mod wait;
 
+pub use account::Account;
 pub use http::{Answer, Request};
 pub use server::{Server, User, shared};
 

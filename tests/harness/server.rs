@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::{Answer, Request, array, escape, text};
+use super::violations::Violations;
 use super::{APIKEY, BX, wait};
 
 /// A running `boatyard serve` with its own data folder; both are gone when it is dropped.
@@ -24,6 +25,8 @@ pub struct Server {
     pub administrator: User,
     client: Client,
     builder: Builder,
+    /// What is wrong with its answers.
+    pub violations: Violations,
     _folder: TempDir,
 }
 
@@ -54,6 +57,12 @@ impl Builder {
         self
     }
 
+    /// Further arguments of `boatyard serve`.
+    pub fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+        self.arguments.extend(arguments.map(str::to_owned));
+        self
+    }
+
     /// A further variable of the server's environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -69,7 +78,8 @@ impl Builder {
         let administrator = User::from(&credentials);
         // A restart keeps the address, as it would for a user.
         let builder = Builder { listen: host(&endpoint).to_owned(), ..self };
-        Server { process, data_dir, endpoint, ca_file, administrator, client, builder, _folder: folder }
+        let violations = Violations::in_folder(folder.path());
+        Server { process, data_dir, endpoint, ca_file, administrator, client, builder, violations, _folder: folder }
     }
 }
 
@@ -93,6 +103,11 @@ impl Server {
         format!("http://{}", self.address())
     }
 
+    /// `instant`, `fast` or `real`.
+    pub fn pace(&self) -> &str {
+        &self.builder.pace
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.child.id()
     }
@@ -108,14 +123,19 @@ impl Server {
         self.try_send(&request).unwrap_or_else(|e| panic!("{request}: {e}"))
     }
 
+    #[track_caller]
     pub fn try_send(&self, request: &Request) -> Result<Answer, reqwest::Error> {
-        exchange(&self.client, &self.endpoint, request)
+        let answer = exchange(&self.client, &self.endpoint, request);
+        self.violations.check();
+        answer
     }
 
     /// Sends a request over plain HTTP on the same port.
     #[track_caller]
     pub fn send_plain(&self, request: Request) -> Answer {
-        exchange(&self.client, &self.plain_endpoint(), &request).unwrap_or_else(|e| panic!("{request}: {e}"))
+        let answer = exchange(&self.client, &self.plain_endpoint(), &request);
+        self.violations.check();
+        answer.unwrap_or_else(|e| panic!("{request}: {e}"))
     }
 
     /// `POST /identity/token` with an `Authorization` header and these fields.
@@ -381,6 +401,7 @@ impl Process {
         let output = fs::OpenOptions::new().create(true).append(true).open(&log).expect("the log can be opened");
         let mut command = Command::new(super::boatyard::PATH);
         super::boatyard::clean(&mut command, folder);
+        Violations::in_folder(folder).listed_by(&mut command);
         command
             .args(["serve", "--listen", &builder.listen, "--data-dir"])
             .arg(data_dir)
