@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::{constant_time, digest, hmac};
 pub use secrecy::{ExposeSecret, SecretString};
 
 /// SHA-256 of a random secret (API key, refresh token, passcode).
@@ -15,9 +15,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     #[must_use]
     pub fn of(secret: &str) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
-        Self(bytes)
+        Self(sha256(secret.as_bytes()))
     }
 
     /// Lower-case hexadecimal, as it is stored.
@@ -31,6 +29,14 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(..)")
     }
+}
+
+/// SHA-256 of something that need not be secret.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut found = [0; 32];
+    found.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    found
 }
 
 /// SHA-256 of something that comes in parts.
@@ -59,6 +65,14 @@ impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hasher(..)")
     }
+}
+
+/// A secret for one purpose out of another that is random (HMAC-SHA256): 64 hexadecimal digits. Neither the first secret nor one
+/// for another purpose can be told from it, so it need not be stored to be recognised.
+#[must_use]
+pub fn derived(secret: &SecretString, purpose: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    crate::id::hex(hmac::sign(&key, purpose.as_bytes()).as_ref())
 }
 
 /// Whether two secrets are equal, in time that does not depend on where they differ.
