@@ -92,9 +92,22 @@ fn operation_value(service: &str, id: &str, method: &str, template: &str, operat
     let body = body.map_or_else(|| "None".to_owned(), |schema| format!("Some(&{})", shape(schema)));
     format!(
         "Operation {{ service: {service:?}, id: {id:?}, method: Method::{}, path: {template:?}, success: {success}, public: {public}, \
-         body: {body} }}",
-        method.to_uppercase()
+         body: {body}, access: {} }}",
+        method.to_uppercase(),
+        access(service, id, public, operation)
     )
+}
+
+/// What the caller of an operation needs, as an expression. Every operation says it, so that none can be left open by mistake.
+fn access(service: &str, id: &str, public: bool, operation: &Value) -> String {
+    match (operation["x-iam-action"].as_str(), operation["x-iam-scope"].as_str()) {
+        (None, None) if public => "Access::Open".to_owned(),
+        (Some("none"), None) if !public => "Access::Open".to_owned(),
+        (Some(action), Some("account")) => format!("Access::Account({action:?})"),
+        (Some(action), Some("resource")) => format!("Access::Resource({action:?})"),
+        (Some(action), Some("own")) => format!("Access::Own({action:?})"),
+        said => panic!("{service}/{id}: x-iam-action and x-iam-scope do not say what the caller needs: {said:?}"),
+    }
 }
 
 /// A schema as an expression of type `Shape`; references become references to the shape of that name.

@@ -26,6 +26,32 @@ pub struct Operation {
     pub public: bool,
     /// Shape of its JSON request body, if it has one.
     pub body: Option<&'static Shape>,
+    /// What its caller needs.
+    pub access: Access,
+}
+
+/// What the caller of an operation needs (`x-iam-action` and `x-iam-scope` of the contract).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing but a token, or not even that.
+    Open,
+    /// An action in the whole account.
+    Account(&'static str),
+    /// An action on the thing that the request is about, which the rule behind the operation checks; on something, to begin with.
+    Resource(&'static str),
+    /// An action, but not for what is the caller's own: the rule behind the operation decides.
+    Own(&'static str),
+}
+
+impl Access {
+    /// The action; empty if none is needed.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Access::Open => "",
+            Access::Account(action) | Access::Resource(action) | Access::Own(action) => action,
+        }
+    }
 }
 
 /// One document of the contract.
@@ -41,6 +67,6 @@ pub struct Service {
 
 /// The operations by service, and the documents.
 pub mod ops {
-    use super::{Method, Operation, Service, Shape};
+    use super::{Access, Method, Operation, Service, Shape};
     include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 }

@@ -39,6 +39,16 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// Whether any text in a value holds a NUL, which no name or ID does, and which not every database can hold.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(all) => all.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
 impl Shape {
     /// Brings `value` into the contract's spelling: member names are matched exactly first, then without regard to case;
     /// members that are `null` or unknown are dropped.
@@ -52,6 +62,9 @@ impl Shape {
     fn walk(&self, value: Value, at: &mut String) -> Result<Value, Mismatch> {
         match (self, value) {
             (Shape::Ref(shape), value) => shape.walk(value, at),
+            (Shape::Any, value) if has_nul(&value) => {
+                Err(Mismatch { at: at.clone(), expected: "text without NUL characters", found: "text with one" })
+            }
             (Shape::Any, value) => Ok(value),
             // No name or ID holds one, and not every database can.
             (Shape::String, Value::String(text)) if text.contains('\0') => {
