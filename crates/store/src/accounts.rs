@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::members::ENTERS;
 use crate::{Conn, Result};
 
 /// An account.
@@ -98,12 +99,12 @@ pub async fn member_add(conn: &mut Conn, account_id: &str, iam_id: &str, now_ms:
     Ok(())
 }
 
-/// The account, if it exists and the user is a member of it.
+/// The account, if it exists and the user is a member of it who gets tokens for it; one who is only invited does not.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn get(conn: &mut Conn, account_id: &str, iam_id: &str) -> Result<Option<Membership>> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{MEMBERSHIP} WHERE m.account_id = $1 AND m.iam_id = $2")))
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{MEMBERSHIP} WHERE m.account_id = $1 AND m.iam_id = $2 AND {ENTERS}")))
         .bind(account_id.to_owned())
         .bind(iam_id.to_owned())
         .fetch_optional(conn)
@@ -132,14 +133,14 @@ pub async fn id_taken(conn: &mut Conn, id: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// At most `limit` accounts of a user, after the one at `after` (its `added_at` and ID).
+/// At most `limit` accounts that a user gets tokens for, after the one at `after` (its `added_at` and ID).
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list(conn: &mut Conn, iam_id: &str, after: Option<(i64, &str)>, limit: i64) -> Result<Vec<Membership>> {
     let (added_at, id) = after.unwrap_or((i64::MIN, ""));
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "{MEMBERSHIP} WHERE m.iam_id = $1 AND (m.added_at > $2 OR (m.added_at = $3 AND m.account_id > $4)) \
+        "{MEMBERSHIP} WHERE m.iam_id = $1 AND {ENTERS} AND (m.added_at > $2 OR (m.added_at = $3 AND m.account_id > $4)) \
          ORDER BY m.added_at, m.account_id LIMIT $5"
     )))
     .bind(iam_id.to_owned())
@@ -152,15 +153,17 @@ pub async fn list(conn: &mut Conn, iam_id: &str, after: Option<(i64, &str)>, lim
     rows.iter().map(membership).collect()
 }
 
-/// How many accounts a user belongs to.
+/// How many accounts a user gets tokens for.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn count(conn: &mut Conn, iam_id: &str) -> Result<i64> {
-    let row = sqlx::query("SELECT COUNT(*) AS n FROM account_members WHERE iam_id = $1")
-        .bind(iam_id.to_owned())
-        .fetch_one(conn)
-        .await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT COUNT(*) AS n FROM account_members m WHERE m.iam_id = $1 AND {ENTERS}"
+    )))
+    .bind(iam_id.to_owned())
+    .fetch_one(conn)
+    .await?;
     Ok(row.try_get("n")?)
 }
 

@@ -2,8 +2,8 @@
 
 use boatyard_core::Digest;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
-use crate::users::{self, User};
 use crate::{Conn, Result};
 
 /// An API key, without the key itself.
@@ -17,8 +17,50 @@ pub struct ApiKey {
     pub name: String,
     pub description: String,
     pub disabled: bool,
+    /// Whether it can neither be changed nor deleted.
+    pub locked: bool,
+    /// Whether logins with it begin sessions that are listed.
+    pub support_sessions: bool,
+    /// `none`, `disable` or `delete`.
+    pub action_when_leaked: String,
+    /// Milliseconds since the Unix epoch; `None`: it does not expire.
+    pub expires_at: Option<i64>,
+    /// IAM ID of who made it.
+    pub created_by: String,
     /// Milliseconds since the Unix epoch.
     pub created_at: i64,
+    /// Milliseconds since the Unix epoch.
+    pub modified_at: i64,
+    /// Counts the changes.
+    pub revision: i64,
+}
+
+impl ApiKey {
+    /// Whether a login with it is refused at `now_ms` because its time has come.
+    #[must_use]
+    pub fn expired(&self, now_ms: i64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now_ms)
+    }
+}
+
+pub(crate) fn from_row(row: &AnyRow) -> Result<ApiKey> {
+    let flag = |name: &str| Ok::<_, crate::Error>(row.try_get::<i64, _>(name)? != 0);
+    Ok(ApiKey {
+        id: row.try_get("id")?,
+        account_id: row.try_get("account_id")?,
+        iam_id: row.try_get("iam_id")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        disabled: flag("disabled")?,
+        locked: flag("locked")?,
+        support_sessions: flag("support_sessions")?,
+        action_when_leaked: row.try_get("action_when_leaked")?,
+        expires_at: row.try_get("expires_at")?,
+        created_by: row.try_get("created_by")?,
+        created_at: row.try_get("created_at")?,
+        modified_at: row.try_get("modified_at")?,
+        revision: row.try_get("revision")?,
+    })
 }
 
 /// An API key as it is stored: with its digest in hexadecimal.
@@ -38,20 +80,7 @@ pub async fn stored(conn: &mut Conn, account_id: &str, iam_id: &str) -> Result<V
         .bind(iam_id.to_owned())
         .fetch_all(conn)
         .await?;
-    rows.iter()
-        .map(|row| {
-            let key = ApiKey {
-                id: row.try_get("id")?,
-                account_id: row.try_get("account_id")?,
-                iam_id: row.try_get("iam_id")?,
-                name: row.try_get("name")?,
-                description: row.try_get("description")?,
-                disabled: row.try_get::<i64, _>("disabled")? != 0,
-                created_at: row.try_get("created_at")?,
-            };
-            Ok(StoredKey { key, digest: row.try_get("digest")? })
-        })
-        .collect()
+    rows.iter().map(|row| Ok(StoredKey { key: from_row(row)?, digest: row.try_get("digest")? })).collect()
 }
 
 /// Removes the key that has this digest, whosever it is.
@@ -78,8 +107,9 @@ pub async fn insert(conn: &mut Conn, key: &ApiKey, digest: Digest) -> Result<()>
 pub async fn insert_stored(conn: &mut Conn, stored: &StoredKey) -> Result<()> {
     let StoredKey { key, digest } = stored;
     sqlx::query(
-        "INSERT INTO api_keys (id, account_id, iam_id, name, description, digest, disabled, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO api_keys (id, account_id, iam_id, name, description, digest, disabled, locked, support_sessions, \
+         action_when_leaked, expires_at, created_by, created_at, modified_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(key.id.clone())
     .bind(key.account_id.clone())
@@ -88,37 +118,48 @@ pub async fn insert_stored(conn: &mut Conn, stored: &StoredKey) -> Result<()> {
     .bind(key.description.clone())
     .bind(digest.clone())
     .bind(i64::from(key.disabled))
+    .bind(i64::from(key.locked))
+    .bind(i64::from(key.support_sessions))
+    .bind(key.action_when_leaked.clone())
+    .bind(key.expires_at)
+    .bind(key.created_by.clone())
     .bind(key.created_at)
+    .bind(key.modified_at)
+    .bind(key.revision)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The key that has this digest, and its user. Whoever knows the key may see it, so no account is asked for.
+/// The key that has this digest. Whoever knows the key may see it, so no account is asked for.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn by_digest(conn: &mut Conn, digest: Digest) -> Result<Option<(ApiKey, User)>> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-        "SELECT k.id, k.account_id, k.name, k.description, k.disabled, k.created_at, {} \
-         FROM api_keys k JOIN users u ON u.iam_id = k.iam_id WHERE k.digest = $1",
-        users::COLUMNS
-    )))
-    .bind(digest.hex())
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let user = users::from_row(&row)?;
-    let key = ApiKey {
-        id: row.try_get("id")?,
-        account_id: row.try_get("account_id")?,
-        iam_id: user.iam_id.clone(),
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        disabled: row.try_get::<i64, _>("disabled")? != 0,
-        created_at: row.try_get("created_at")?,
-    };
-    Ok(Some((key, user)))
+pub async fn by_digest(conn: &mut Conn, digest: Digest) -> Result<Option<ApiKey>> {
+    let row = sqlx::query("SELECT * FROM api_keys WHERE digest = $1").bind(digest.hex()).fetch_optional(conn).await?;
+    row.as_ref().map(from_row).transpose()
+}
+
+/// The key that has this ID, whosever it is: for tokens that were issued for it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<ApiKey>> {
+    let row = sqlx::query("SELECT * FROM api_keys WHERE id = $1").bind(id.to_owned()).fetch_optional(conn).await?;
+    row.as_ref().map(from_row).transpose()
+}
+
+/// The key of an account that has this ID.
+///
+/// # Errors
+/// When the database fails.
+pub async fn get(conn: &mut Conn, account_id: &str, id: &str) -> Result<Option<ApiKey>> {
+    let row = sqlx::query("SELECT * FROM api_keys WHERE account_id = $1 AND id = $2")
+        .bind(account_id.to_owned())
+        .bind(id.to_owned())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(from_row).transpose()
 }
 
 /// Disables or enables a key of an account. Returns whether there is such a key.

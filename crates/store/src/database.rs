@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use boatyard_core::seal::Sealer;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
@@ -14,6 +15,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _};
 use tracing::info;
 
 use crate::Result;
+use crate::sealing::{self, Keys};
 
 /// A connection; both transactions and pooled readers lend one.
 pub type Conn = AnyConnection;
@@ -30,6 +32,9 @@ pub enum Error {
     /// A stored document is not readable; the database was written by something else.
     #[error("a stored document is not readable: {0}")]
     Corrupt(#[from] serde_json::Error),
+    /// Keys of sealed values are missing or wrong; the text says which, and what to do.
+    #[error("{0}")]
+    EncryptionKey(String),
     #[error("the database cannot be brought to this version: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("the database failed: {0}")]
@@ -58,9 +63,11 @@ pub enum Domain {
     Fleet,
     /// Faults that were ordered.
     Faults,
+    /// The trail; nothing caches it.
+    Audit,
 }
 
-const DOMAINS: [Domain; 4] = [Domain::Identity, Domain::Sessions, Domain::Fleet, Domain::Faults];
+const DOMAINS: [Domain; 5] = [Domain::Identity, Domain::Sessions, Domain::Fleet, Domain::Faults, Domain::Audit];
 
 /// All migrations of this version.
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
@@ -75,16 +82,26 @@ pub struct Store {
 struct Inner {
     read: AnyPool,
     write: AnyPool,
+    sealer: Sealer,
     /// Writes seen, by domain. Absent where other processes write too.
     generations: Option<[AtomicU64; DOMAINS.len()]>,
 }
 
 impl Store {
+    /// Opens the SQLite database `boatyard.db` in `dir`, with the encryption key of that folder. See [`Store::sqlite_with`].
+    ///
+    /// # Errors
+    /// As [`Store::sqlite_with`].
+    pub async fn sqlite(dir: &Path) -> Result<Self> {
+        Self::sqlite_with(dir, Keys::Folder(dir.to_owned())).await
+    }
+
     /// Opens the SQLite database `boatyard.db` in `dir`, creating and upgrading it as needed. Only one process may have it open.
     ///
     /// # Errors
-    /// When the file cannot be opened, or holds a schema that this version does not know.
-    pub async fn sqlite(dir: &Path) -> Result<Self> {
+    /// When the file cannot be opened, or holds a schema that this version does not know; [`Error::EncryptionKey`] if it holds what
+    /// the keys do not open.
+    pub async fn sqlite_with(dir: &Path, keys: Keys) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let file = dir.join("boatyard.db");
         for_owner_only(&file).map_err(sqlx::Error::Io)?;
@@ -106,20 +123,47 @@ impl Store {
         };
         let write = pool(1).connect(&url).await?;
         MIGRATOR.run(&write).await?;
+        let sealer = keys.sealer(&mut *write.acquire().await?).await?;
         let read = pool(4).connect_lazy(&url)?;
-        Ok(Self { inner: Arc::new(Inner { read, write, generations: Some(Default::default()) }) })
+        let store = Self { inner: Arc::new(Inner { read, write, sealer, generations: Some(Default::default()) }) };
+        if store.reseal().await? > 0 {
+            // What was sealed anew stands in freed pages and in the log in its old form, until they are written over.
+            let mut conn = store.inner.write.acquire().await?;
+            conn.execute("VACUUM").await?;
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        }
+        Ok(store)
     }
 
     /// Connects to PostgreSQL at `url` (`postgres://user:password@host/database`).
     ///
     /// # Errors
-    /// When the server cannot be reached, or holds a schema that this version does not know.
-    pub async fn postgres(url: &str) -> Result<Self> {
+    /// When the server cannot be reached, or holds a schema that this version does not know; [`Error::EncryptionKey`] if it holds
+    /// what the keys do not open.
+    pub async fn postgres(url: &str, keys: Keys) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(16).connect(url).await?;
         MIGRATOR.run(&pool).await?;
         info!("connected to PostgreSQL");
-        Ok(Self { inner: Arc::new(Inner { read: pool.clone(), write: pool, generations: None }) })
+        let sealer = keys.sealer(&mut *pool.acquire().await?).await?;
+        let store = Self { inner: Arc::new(Inner { read: pool.clone(), write: pool, sealer, generations: None }) };
+        store.reseal().await?;
+        Ok(store)
+    }
+
+    async fn reseal(&self) -> Result<usize> {
+        let mut tx = self.write(Domain::Identity).await?;
+        let changed = sealing::reseal(&mut tx, self.sealer()).await?;
+        if changed > 0 {
+            tx.commit().await?;
+        }
+        Ok(changed)
+    }
+
+    /// Seals and opens the secrets that have to be read again.
+    #[must_use]
+    pub fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
     }
 
     /// A connection to read with.

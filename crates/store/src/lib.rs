@@ -4,20 +4,37 @@
 //! account takes the account, so that a caller cannot forget to check it. An answered write is on disk: SQLite runs in WAL
 //! mode with full synchronisation.
 
+pub mod access;
+pub mod access_groups;
+pub mod account_settings;
 pub mod accounts;
 pub mod api_keys;
+pub mod api_keys_admin;
+pub mod audit;
+pub mod browser_sessions;
 mod cache;
 pub mod clusters;
+pub mod custom_roles;
 mod database;
 pub mod dedicated_hosts;
 pub mod faults;
+pub mod federation;
+pub mod identities;
 pub mod infrastructure;
+pub mod members;
 pub mod networks;
+pub mod policies;
 pub mod portable_subnets;
+pub mod preferences;
+pub mod profiles;
 pub mod resource_groups;
+pub mod sealing;
+pub mod service_ids;
+pub mod sessions;
 pub mod settings;
 pub mod signing_keys;
 pub mod snapshot;
+pub mod subjects;
 pub mod tokens;
 pub mod users;
 pub mod workers;

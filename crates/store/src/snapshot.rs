@@ -2,7 +2,8 @@
 //!
 //! The first line says what the file is, the last how many rows there were and the SHA-256 of all lines before. In between, a line
 //! names a table and its columns, and each row of it follows as an array of texts, integers and nulls. No type of one database
-//! stands in it, so a snapshot goes from SQLite to PostgreSQL and back. Signing keys are left out: tokens are a server's own.
+//! stands in it, so a snapshot goes from SQLite to PostgreSQL and back. Signing keys are left out, since tokens are a server's own, and so
+//! is whatever is sealed, since no other server could open it. The trail stays where it was written.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 
+use crate::sealing::SEALED;
 use crate::{Conn, Error, Result, Store, Tx};
 
 /// Counts incompatible changes to the form of the lines.
@@ -29,19 +31,21 @@ const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 const PIECE: usize = 64 * 1024;
 /// How long a piece may wait to be taken.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
-/// What never leaves the database.
-const LEFT_OUT: &str = "signing_keys";
+/// What never leaves the database, and is not replaced by what comes from another.
+const LEFT_OUT: [&str; 2] = ["signing_keys", "audit_events"];
 
 /// Rows of the administrator's account (`$1`) that a reset keeps. Tables that are not named here lose all their rows.
 #[rustfmt::skip]
-const KEPT: [(&str, &str); 7] = [
+const KEPT: [(&str, &str); 9] = [
     ("settings", "name = 'administrator'"),
     ("signing_keys", "1 = 1"),
+    ("audit_events", "1 = 1"),
     ("accounts", "id = $1"),
     ("users", "iam_id IN (SELECT owner_iam_id FROM accounts WHERE id = $1)"),
     ("account_members", "account_id = $1 AND iam_id IN (SELECT owner_iam_id FROM accounts WHERE id = account_id)"),
     ("api_keys", "account_id = $1 AND iam_id IN (SELECT owner_iam_id FROM accounts WHERE id = account_id)"),
     ("resource_groups", "account_id = $1 AND is_default = 1"),
+    ("sessions", "account_id = $1 AND iam_id IN (SELECT owner_iam_id FROM accounts WHERE id = account_id)"),
 ];
 
 /// Why a snapshot was not loaded. Nothing was changed.
@@ -124,6 +128,10 @@ fn tables() -> Vec<String> {
     tables
 }
 
+fn is_sealed(table: &str, column: &str) -> bool {
+    SEALED.iter().any(|sealed| sealed.table == table && sealed.column == column)
+}
+
 /// The number of the newest migration.
 fn schema() -> i64 {
     crate::database::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
@@ -165,8 +173,9 @@ pub async fn save(store: &Store, version: &str, saved_at: &str, pieces: mpsc::Se
     };
     let mut writer = Writer { pieces, buffer: Vec::new(), hasher: Hasher::default(), rows: 0 };
     writer.line(&header).await?;
-    for table in tables().into_iter().filter(|table| table != LEFT_OUT) {
-        let columns = columns(&mut tx, embedded, &table).await?;
+    for table in tables().into_iter().filter(|table| !LEFT_OUT.contains(&table.as_str())) {
+        let mut columns = columns(&mut tx, embedded, &table).await?;
+        columns.retain(|column| !is_sealed(&table, &column.name));
         let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         let sql = format!("SELECT {} FROM {table}", names.join(", "));
         writer.line(&TableHead { table, columns: names }).await?;
@@ -264,7 +273,7 @@ pub async fn check(mut file: impl AsyncBufRead + Unpin) -> Result<(), SnapshotEr
     Err(corrupt("its end is missing"))
 }
 
-/// Replaces everything but the signing keys by a snapshot that [`check`] found whole.
+/// Replaces everything but the signing keys and the trail by a snapshot that [`check`] found whole.
 ///
 /// # Errors
 /// If its rows do not fit this database; the transaction must then not be committed.
@@ -272,7 +281,7 @@ pub async fn replace(tx: &mut Tx, mut file: impl AsyncBufRead + Unpin) -> Result
     let embedded = tx.is_embedded();
     let tables = tables();
     lock(tx, &tables).await?;
-    for table in tables.iter().rev().filter(|table| *table != LEFT_OUT) {
+    for table in tables.iter().rev().filter(|table| !LEFT_OUT.contains(&table.as_str())) {
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut **tx).await.map_err(Error::from)?;
     }
     next_line(&mut file).await?;
@@ -281,8 +290,9 @@ pub async fn replace(tx: &mut Tx, mut file: impl AsyncBufRead + Unpin) -> Result
         match parse(&line)? {
             Line::Table(head) => {
                 // What stands in the file becomes part of a statement, so it must be a name of this database's.
-                let known = tables.contains(&head.table) && head.table != LEFT_OUT;
-                let columns = if known { columns(tx, embedded, &head.table).await? } else { Vec::new() };
+                let known = tables.contains(&head.table) && !LEFT_OUT.contains(&head.table.as_str());
+                let mut columns = if known { columns(tx, embedded, &head.table).await? } else { Vec::new() };
+                columns.retain(|column| !is_sealed(&head.table, &column.name));
                 let found = head.columns.iter().map(|name| columns.iter().find(|column| column.name == *name).cloned());
                 kinds = found.collect::<Option<Vec<_>>>().filter(|kinds| !kinds.is_empty()).ok_or_else(|| {
                     corrupt(format!("there is no table '{}' with the columns {}", head.table, head.columns.join(", ")))
@@ -356,7 +366,7 @@ async fn lock(tx: &mut Tx, tables: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Takes everything away but the administrator, whose account this is, and the signing keys.
+/// Takes everything away but the administrator, whose account this is, the signing keys and the trail.
 ///
 /// # Errors
 /// When the database fails.
@@ -382,6 +392,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::sealing::SealedColumn;
     use crate::{Domain, settings};
 
     async fn saved(store: &Store) -> Vec<u8> {
@@ -409,6 +420,10 @@ mod tests {
         let there: BTreeSet<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
         assert_eq!(tables().into_iter().collect::<BTreeSet<_>>(), there);
         assert!(KEPT.iter().all(|(table, _)| there.contains(*table)));
+        for SealedColumn { table, column, id } in SEALED {
+            let names: Vec<_> = columns(&mut conn, true, table).await.unwrap().into_iter().map(|c| c.name).collect();
+            assert!(names.iter().any(|name| name == column) && names.iter().any(|name| name == id), "{table}: {names:?}");
+        }
         for table in there {
             let sql = "SELECT CAST(type AS TEXT) AS type FROM pragma_table_info($1)";
             for row in sqlx::query(sql).bind(table.clone()).fetch_all(&mut *conn).await.unwrap() {

@@ -40,6 +40,8 @@ pub struct RefreshToken {
     pub issued_at: i64,
     /// Milliseconds since the Unix epoch.
     pub expires_at: i64,
+    /// When another one was first issued for it, in milliseconds since the Unix epoch.
+    pub used_at: Option<i64>,
 }
 
 /// Adds a refresh token.
@@ -71,7 +73,7 @@ pub async fn refresh_insert(conn: &mut Conn, digest: Digest, token: &RefreshToke
 /// When the database fails.
 pub async fn refresh_get(conn: &mut Conn, digest: Digest) -> Result<Option<RefreshToken>> {
     let row = sqlx::query(
-        "SELECT kind, iam_id, account_id, client_id, session_id, grant_type, issued_at, expires_at \
+        "SELECT kind, iam_id, account_id, client_id, session_id, grant_type, issued_at, expires_at, used_at \
          FROM refresh_tokens WHERE digest = $1",
     )
     .bind(digest.hex())
@@ -88,45 +90,77 @@ pub async fn refresh_get(conn: &mut Conn, digest: Digest) -> Result<Option<Refre
         grant_type: row.try_get("grant_type")?,
         issued_at: row.try_get("issued_at")?,
         expires_at: row.try_get("expires_at")?,
+        used_at: row.try_get("used_at")?,
     }))
 }
 
-/// Ends a session: deletes its refresh tokens of either kind and returns how many there were.
+/// Notes that another token was issued for one, unless that was noted before.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn session_delete(conn: &mut Conn, session_id: &str) -> Result<u64> {
-    let done =
-        sqlx::query("DELETE FROM refresh_tokens WHERE session_id = $1").bind(session_id.to_owned()).execute(conn).await?;
-    Ok(done.rows_affected())
+pub async fn refresh_use(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<()> {
+    sqlx::query("UPDATE refresh_tokens SET used_at = $1 WHERE digest = $2 AND used_at IS NULL")
+        .bind(now_ms)
+        .bind(digest.hex())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
-/// Adds a passcode of a user, good until `expires_at` (milliseconds since the Unix epoch).
+/// A passcode, without the code itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passcode {
+    pub iam_id: String,
+    /// The only account that it leads to; `None`: any that the user belongs to.
+    pub account_id: Option<String>,
+    /// The key with which the login began that asked for it.
+    pub api_key_id: Option<String>,
+}
+
+/// Adds a passcode, good until `expires_at` (milliseconds since the Unix epoch).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn passcode_insert(conn: &mut Conn, digest: Digest, iam_id: &str, expires_at: i64) -> Result<()> {
-    sqlx::query("INSERT INTO passcodes (digest, iam_id, expires_at) VALUES ($1, $2, $3)")
+pub async fn passcode_insert(conn: &mut Conn, digest: Digest, passcode: &Passcode, expires_at: i64) -> Result<()> {
+    sqlx::query("INSERT INTO passcodes (digest, iam_id, account_id, api_key_id, expires_at) VALUES ($1, $2, $3, $4, $5)")
         .bind(digest.hex())
-        .bind(iam_id.to_owned())
+        .bind(passcode.iam_id.clone())
+        .bind(passcode.account_id.clone())
+        .bind(passcode.api_key_id.clone())
         .bind(expires_at)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Uses a passcode up and returns its user's IAM ID, if it exists and is good after `now_ms`. Of two that try at the same
-/// time only one gets it.
+/// Uses a passcode up and returns it, if it exists and is good after `now_ms`. Of two that try at the same time only one gets it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn passcode_take(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<Option<String>> {
-    let row = sqlx::query("DELETE FROM passcodes WHERE digest = $1 AND expires_at > $2 RETURNING iam_id")
-        .bind(digest.hex())
-        .bind(now_ms)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|row| row.try_get("iam_id")).transpose()?)
+pub async fn passcode_take(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<Option<Passcode>> {
+    let row =
+        sqlx::query("DELETE FROM passcodes WHERE digest = $1 AND expires_at > $2 RETURNING iam_id, account_id, api_key_id")
+            .bind(digest.hex())
+            .bind(now_ms)
+            .fetch_optional(conn)
+            .await?;
+    row.map(|row| {
+        Ok(Passcode {
+            iam_id: row.try_get("iam_id")?,
+            account_id: row.try_get("account_id")?,
+            api_key_id: row.try_get("api_key_id")?,
+        })
+    })
+    .transpose()
+}
+
+/// Deletes the passcodes of a user that are not used yet.
+///
+/// # Errors
+/// When the database fails.
+pub async fn passcodes_delete(conn: &mut Conn, iam_id: &str) -> Result<()> {
+    sqlx::query("DELETE FROM passcodes WHERE iam_id = $1").bind(iam_id.to_owned()).execute(conn).await?;
+    Ok(())
 }
 
 /// Deletes refresh tokens that expired before `refresh_before` and passcodes that expired before `passcodes_before`

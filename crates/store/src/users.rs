@@ -102,3 +102,17 @@ pub async fn password_set(conn: &mut Conn, iam_id: &str, password_hash: Option<S
         .await?;
     Ok(())
 }
+
+/// Gives a user another name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn name_set(conn: &mut Conn, iam_id: &str, given_name: &str, family_name: &str) -> Result<()> {
+    sqlx::query("UPDATE users SET given_name = $1, family_name = $2 WHERE iam_id = $3")
+        .bind(given_name.to_owned())
+        .bind(family_name.to_owned())
+        .bind(iam_id.to_owned())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
