@@ -4,9 +4,8 @@ use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Digest, id};
 use boatyard_store::accounts::{self, Account, Membership};
 use boatyard_store::api_keys::{self, ApiKey};
-use boatyard_store::resource_groups::{self, ResourceGroup};
 use boatyard_store::users::{self, User};
-use boatyard_store::{Conn, Domain, settings};
+use boatyard_store::{Conn, Domain, resource_groups, settings};
 use tracing::info;
 
 use crate::grants::LONGEST_USERNAME;
@@ -109,7 +108,7 @@ impl Iam {
         let Some(administrator) = self.administrator_find(None).await? else { return Ok(false) };
         let digest = Digest::of(apikey.expose_secret());
         let found = api_keys::by_digest(&mut *self.inner.store.read().await?, digest).await?;
-        Ok(found.is_some_and(|(key, _)| key.iam_id == administrator.iam_id()))
+        Ok(found.is_some_and(|key| key.iam_id == administrator.iam_id()))
     }
 
     /// Makes the first account and its administrator in an empty store, with `secrets`. A given API key becomes the
@@ -161,7 +160,7 @@ impl Iam {
     async fn administrator_key_ensure(&self, account_id: &str, iam_id: &str, apikey: &SecretString) -> Result<()> {
         let digest = Digest::of(apikey.expose_secret());
         match api_keys::by_digest(&mut *self.inner.store.read().await?, digest).await? {
-            Some((key, _)) if key.iam_id == iam_id => return Ok(()),
+            Some(key) if key.iam_id == iam_id => return Ok(()),
             Some(_) => return Err(Error::NotAcceptable("The API key in BOATYARD_APIKEY is another user's.".to_owned())),
             None => {}
         }
@@ -237,6 +236,7 @@ impl Iam {
     }
 
     pub(crate) fn new_key(&self, account_id: &str, iam_id: &str) -> ApiKey {
+        let now = self.inner.clock.now().as_millisecond();
         ApiKey {
             id: format!("ApiKey-{}", id::uuid()),
             account_id: account_id.to_owned(),
@@ -244,7 +244,14 @@ impl Iam {
             name: "first key".to_owned(),
             description: String::new(),
             disabled: false,
-            created_at: self.inner.clock.now().as_millisecond(),
+            locked: false,
+            support_sessions: false,
+            action_when_leaked: "none".to_owned(),
+            expires_at: None,
+            created_by: iam_id.to_owned(),
+            created_at: now,
+            modified_at: now,
+            revision: 1,
         }
     }
 
@@ -262,8 +269,7 @@ impl Iam {
         };
         accounts::insert(conn, &account).await?;
         accounts::member_add(conn, &account.id, owner_iam_id, now).await?;
-        let group =
-            ResourceGroup { id: id::hex32(), account_id: account.id.clone(), name: "Default".to_owned(), is_default: true };
+        let group = self.new_group(id::hex32(), &account.id, "Default", true);
         resource_groups::insert(conn, &group).await?;
         Ok(account.id)
     }
@@ -294,34 +300,6 @@ impl Iam {
     pub async fn account_get(&self, caller: &Caller, account_id: &str) -> Result<Membership> {
         let found = accounts::get(&mut *self.inner.store.read().await?, account_id, &caller.iam_id).await?;
         found.ok_or(Error::AccountNotFound)
-    }
-
-    /// The group of an account with that ID or name; the ID wins.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn resource_group_find(&self, account_id: &str, id_or_name: &str) -> Result<Option<ResourceGroup>> {
-        let groups = self.resource_groups(account_id).await?;
-        let by_name = || groups.iter().find(|group| group.name.eq_ignore_ascii_case(id_or_name));
-        Ok(groups.iter().find(|group| group.id == id_or_name).or_else(by_name).cloned())
-    }
-
-    /// The group that an account's resources are in unless another is named.
-    ///
-    /// # Errors
-    /// [`Error::AccountNotFound`] if there is no such account.
-    pub async fn default_resource_group(&self, account_id: &str) -> Result<ResourceGroup> {
-        let groups = self.resource_groups(account_id).await?;
-        groups.iter().find(|group| group.is_default).cloned().ok_or(Error::AccountNotFound)
-    }
-
-    /// The resource groups of an account, by name.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn resource_groups(&self, account_id: &str) -> Result<std::sync::Arc<Vec<ResourceGroup>>> {
-        let load = async || Ok(resource_groups::list(&mut *self.inner.store.read().await?, account_id).await?);
-        self.inner.groups.get(&self.inner.store, account_id, load).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use boatyard_core::id;
 use boatyard_store::api_keys::{self, StoredKey};
+use boatyard_store::sessions::{self, Session};
 use boatyard_store::{Conn, settings, users};
 
 use crate::accounts::ADMINISTRATOR;
@@ -21,6 +22,8 @@ pub struct Administrator {
 pub struct AdministratorLogin {
     password_hash: Option<String>,
     keys: Vec<StoredKey>,
+    /// Whoever loads a snapshot stays logged in.
+    sessions: Vec<Session>,
 }
 
 impl Iam {
@@ -41,7 +44,8 @@ impl Iam {
         let Administrator { account_id, iam_id } = administrator(conn).await?;
         let user = users::get(conn, &iam_id).await?.ok_or(Error::AccountNotFound)?;
         let keys = api_keys::stored(conn, &account_id, &iam_id).await?;
-        Ok(AdministratorLogin { password_hash: user.password_hash, keys })
+        let sessions = sessions::list(conn, &iam_id, Some(&account_id)).await?;
+        Ok(AdministratorLogin { password_hash: user.password_hash, keys, sessions })
     }
 
     /// Gives the administrator, who may be another by now, that password and those API keys beside their own keys.
@@ -53,6 +57,11 @@ impl Iam {
         let Administrator { account_id, iam_id } = &administrator;
         users::get(conn, iam_id).await?.ok_or(Error::AccountNotFound)?;
         users::password_set(conn, iam_id, login.password_hash).await?;
+        for session in login.sessions.iter().filter(|session| session.iam_id == *iam_id) {
+            if sessions::get(conn, &session.id).await?.is_none() {
+                sessions::insert(conn, session).await?;
+            }
+        }
         let present = api_keys::stored(conn, account_id, iam_id).await?;
         for mut kept in login.keys {
             if present.iter().any(|key| key.digest == kept.digest) {

@@ -6,49 +6,61 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use boatyard_core::Digest;
-use boatyard_store::{Domain, accounts, users};
+use boatyard_store::{Conn, Domain, access, api_keys, sessions};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Caller, Error, Iam, Result};
+use crate::access::Rights;
+use crate::caller::{Caller, Identity};
+use crate::membership::Unlisted;
+use crate::subject::{Kind, Subject};
+use crate::{Error, Iam, Result};
 
 /// A token longer than this, in bytes, was not made here.
 const LONGEST: usize = 16 * 1024;
 /// Tokens remembered as verified.
 const MOST_VERIFIED: usize = 4096;
 
-/// Callers of tokens whose signature was found good, by the token's digest, and the generation of identities in which they were
-/// last seen to exist.
+/// Identities behind tokens whose signature was found good, by the token's digest.
 #[derive(Debug, Default)]
 pub(crate) struct Verified(RwLock<HashMap<Digest, Seen>>);
 
-/// The generation, where there are any, and the caller.
-type Seen = (Option<u64>, Arc<Caller>);
+/// An identity that was found to exist, and what it may do.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Of identities, where generations are known, when it was looked at.
+    generation: Option<u64>,
+    identity: Arc<Identity>,
+    rights: Arc<Rights>,
+    /// When the rights have to be looked at again although nothing was written.
+    until: Timestamp,
+}
 
 impl Verified {
     fn get(&self, digest: Digest) -> Option<Seen> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
     }
 
-    fn insert(&self, digest: Digest, seen: Option<u64>, caller: &Arc<Caller>, now: Timestamp) {
+    fn insert(&self, digest: Digest, seen: Seen, now: Timestamp) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_VERIFIED {
-            all.retain(|_, (_, caller)| caller.expires_at > now);
+            all.retain(|_, seen| seen.identity.expires_at > now);
             if all.len() >= MOST_VERIFIED {
                 all.clear();
             }
         }
-        all.insert(digest, (seen, Arc::clone(caller)));
+        all.insert(digest, seen);
     }
 }
 
 impl Iam {
     /// The caller of an access token (without a scheme word). The signature of a token is verified once and remembered; its expiry
-    /// is checked every time, and that its user and account still exist whenever one of those may have changed.
+    /// is checked every time, and who it is of and what they may do whenever something of that may have changed.
     ///
     /// # Errors
-    /// If the token is expired, not an access token, not signed by a key of this installation, or of somebody who is gone.
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>> {
+    /// If the token is expired, not an access token, not signed by a key of this installation, or of somebody or a session that is
+    /// gone.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller> {
         if token.len() > LONGEST {
             return Err(Error::TokenMalformed);
         }
@@ -56,32 +68,50 @@ impl Iam {
         let now = self.inner.clock.now();
         // Read before looking: a write in between makes what is remembered look older than it is, never newer.
         let generation = self.inner.store.generation(Domain::Identity);
-        let (seen, caller) = match self.inner.verified.get(digest) {
-            Some(known) => known,
-            None => (None, Arc::new(self.verify(token).await?)),
+        let known = self.inner.verified.get(digest);
+        let is_fresh = |seen: &&Seen| generation.is_some() && seen.generation == generation && seen.until > now;
+        let fresh = known.as_ref().filter(is_fresh).cloned();
+        let seen = match fresh {
+            Some(seen) => seen,
+            None => {
+                let identity = match known {
+                    Some(seen) => seen.identity,
+                    None => Arc::new(self.verify(token).await?),
+                };
+                if identity.expires_at <= now {
+                    return Err(Error::TokenExpired);
+                }
+                let (rights, until) = self.look_up(&identity, now).await?;
+                let seen = Seen { generation, identity, rights, until };
+                self.inner.verified.insert(digest, seen.clone(), now);
+                seen
+            }
         };
-        if caller.expires_at <= now {
+        if seen.identity.expires_at <= now {
             return Err(Error::TokenExpired);
         }
-        if generation.is_none() || seen != generation {
-            if !self.exists(&caller).await? {
-                return Err(Error::TokenForeign);
-            }
-            self.inner.verified.insert(digest, generation, &caller, now);
-        }
-        Ok(caller)
+        Ok(Caller::new(seen.identity, seen.rights, now))
     }
 
-    /// Whether the caller's user and account are there: a reset or a snapshot takes them away while their tokens are out.
-    async fn exists(&self, caller: &Caller) -> Result<bool> {
+    /// What an identity may do and until when, if it is still there: a removal, a reset or a snapshot takes it away while its tokens
+    /// are out.
+    async fn look_up(&self, identity: &Identity, now: Timestamp) -> Result<(Arc<Rights>, Timestamp)> {
         let mut conn = self.inner.store.read().await?;
-        Ok(match &caller.account_id {
-            Some(account_id) => accounts::get(&mut conn, account_id, &caller.iam_id).await?.is_some(),
-            None => users::get(&mut conn, &caller.iam_id).await?.is_some(),
-        })
+        let until = standing(&mut conn, identity, now).await?.ok_or(Error::TokenForeign)?;
+        let Some(account_id) = &identity.account_id else { return Ok((Arc::default(), until)) };
+        let unlisted = Unlisted::find(&mut conn, account_id, &identity.iam_id, now).await?;
+        drop(conn);
+        let groups = unlisted.ids(&identity.iam_id);
+        let load = async || {
+            let mut conn = self.inner.store.read().await?;
+            Ok::<_, Error>(Rights::compile(&access::grants(&mut conn, account_id, &identity.iam_id, &groups).await?))
+        };
+        let key = format!("{account_id}/{}/{}", identity.iam_id, groups.join(","));
+        let rights = self.inner.rights.get(&self.inner.store, &key, load).await?;
+        Ok((rights, unlisted.until.map_or(until, |end| until.min(end))))
     }
 
-    async fn verify(&self, token: &str) -> Result<Caller> {
+    async fn verify(&self, token: &str) -> Result<Identity> {
         let (message, signature) = token.rsplit_once('.').ok_or(Error::TokenMalformed)?;
         let (header, payload) = message.split_once('.').ok_or(Error::TokenMalformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Error::TokenMalformed);
@@ -96,23 +126,53 @@ impl Iam {
         if !key.verifies(message.as_bytes(), &decode(signature)?) {
             return Err(Error::TokenForeign);
         }
-        caller(json(payload)?)
+        identity(json(payload)?)
     }
 }
 
+/// Until when a token stands, for all that is known now: `None` if its session, its key or whom it is of is gone.
+async fn standing(conn: &mut Conn, identity: &Identity, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut key_id = identity.apikey_id.clone();
+    if let Some(session_id) = &identity.session_id {
+        let Some(session) = sessions::get(conn, session_id).await? else { return Ok(None) };
+        key_id = key_id.or(session.api_key_id);
+    }
+    let mut until = Timestamp::MAX;
+    if let Some(key_id) = key_id {
+        let key = api_keys::by_id(conn, &key_id).await?;
+        let Some(key) = key.filter(|key| !key.disabled && !key.expired(now.as_millisecond())) else { return Ok(None) };
+        until = key.expires_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(until);
+    }
+    // Whoever became a trusted profile must be there as well as the profile.
+    if let Some(original) = identity.claims["authn"]["iam_id"].as_str().filter(|original| *original != identity.iam_id)
+        && Subject::find(conn, original).await?.is_none()
+    {
+        return Ok(None);
+    }
+    let exists = match (identity.kind(), &identity.account_id) {
+        (Kind::User, Some(account_id)) => access::is_member(conn, account_id, &identity.iam_id).await?,
+        (_, account_id) => {
+            let found = Subject::find(conn, &identity.iam_id).await?;
+            found.is_some_and(|subject| subject.account_id.is_none() || subject.account_id == *account_id)
+        }
+    };
+    Ok(exists.then_some(until))
+}
+
 /// ID tokens and UAA tokens are signed with the same keys but are no access tokens: they say for whom they are.
-fn caller(claims: Value) -> Result<Caller> {
+fn identity(claims: Value) -> Result<Identity> {
     let text = |name: &str| claims[name].as_str().map(str::to_owned);
     if claims.get("aud").is_some() {
         return Err(Error::TokenMalformed);
     }
-    Ok(Caller {
+    Ok(Identity {
         iam_id: text("iam_id").ok_or(Error::TokenMalformed)?,
         email: text("email").unwrap_or_default(),
         name: text("name").unwrap_or_default(),
         account_id: claims["account"]["bss"].as_str().map(str::to_owned),
         client_id: text("client_id").unwrap_or_default(),
         session_id: text("session_id"),
+        apikey_id: text("apikey_id"),
         expires_at: claims["exp"].as_i64().and_then(|s| Timestamp::from_second(s).ok()).ok_or(Error::TokenMalformed)?,
         claims: Arc::new(claims),
     })

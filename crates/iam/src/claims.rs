@@ -1,12 +1,9 @@
 //! What tokens say, in the order and types in which clients read it.
 
-use boatyard_store::users::User;
 use serde::Serialize;
 
-use crate::ACCESS_TOKEN_SECONDS;
-
-/// Realm of users.
-pub(crate) const REALM: &str = "IBMid";
+use crate::settings::Lifetimes;
+use crate::subject::{Kind, Subject};
 
 #[derive(Serialize)]
 pub(crate) struct AccessClaims<'a> {
@@ -17,11 +14,16 @@ pub(crate) struct AccessClaims<'a> {
     pub session_id: Option<&'a str>,
     pub jti: String,
     pub identifier: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub given_name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub family_name: &'a str,
     pub name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub email: &'a str,
     pub sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_type: Option<&'a str>,
     pub authn: Authn<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountClaim<'a>>,
@@ -33,16 +35,24 @@ pub(crate) struct AccessClaims<'a> {
     pub client_id: &'a str,
     pub acr: i64,
     pub amr: [&'a str; 1],
+    /// The key that a token without a session was issued for, so that it ends with the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apikey_id: Option<&'a str>,
 }
 
-/// The person who logged in.
+/// Who logged in.
 #[derive(Serialize)]
 pub(crate) struct Authn<'a> {
     pub sub: &'a str,
     pub iam_id: &'a str,
     pub name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub given_name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub family_name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub email: &'a str,
 }
 
@@ -54,34 +64,18 @@ pub(crate) struct AccountClaim<'a> {
     pub bss: &'a str,
 }
 
-/// What a user's tokens say of the user.
-#[derive(Clone, Debug)]
-pub(crate) struct Person {
-    pub user: User,
-    pub name: String,
-}
-
-impl Person {
-    pub fn new(user: User) -> Self {
-        let name = format!("{} {}", user.given_name, user.family_name).trim().to_owned();
-        let name = if name.is_empty() { user.username.clone() } else { name };
-        Self { user, name }
-    }
-
+impl Subject {
     pub fn authn(&self) -> Authn<'_> {
+        let one = self.original.as_deref().unwrap_or(self);
         Authn {
-            sub: &self.user.username,
-            iam_id: &self.user.iam_id,
-            name: &self.name,
-            given_name: &self.user.given_name,
-            family_name: &self.user.family_name,
-            email: &self.user.email,
+            sub: &one.sub,
+            iam_id: &one.iam_id,
+            name: &one.name,
+            sub_type: one.kind.sub_type(),
+            given_name: &one.given_name,
+            family_name: &one.family_name,
+            email: &one.email,
         }
-    }
-
-    /// The IAM ID without its realm.
-    pub fn identifier(&self) -> &str {
-        self.user.iam_id.strip_prefix("IBMid-").unwrap_or(&self.user.iam_id)
     }
 }
 
@@ -95,32 +89,38 @@ pub(crate) struct Login<'a> {
     pub issuer: &'a str,
     /// Seconds since the Unix epoch.
     pub now: i64,
+    pub lifetimes: Lifetimes,
+    pub apikey_id: Option<&'a str>,
+    /// Names of the access groups of who logged in.
+    pub groups: &'a [String],
 }
 
-impl Person {
+impl Subject {
     pub fn access_claims<'a>(&'a self, login: Login<'a>) -> AccessClaims<'a> {
         AccessClaims {
-            iam_id: &self.user.iam_id,
-            id: &self.user.iam_id,
-            realmid: REALM,
+            iam_id: &self.iam_id,
+            id: &self.iam_id,
+            realmid: self.kind.realm(),
             session_id: login.session_id,
             jti: boatyard_core::id::uuid(),
             identifier: self.identifier(),
-            given_name: &self.user.given_name,
-            family_name: &self.user.family_name,
+            given_name: &self.given_name,
+            family_name: &self.family_name,
             name: &self.name,
-            email: &self.user.email,
-            sub: &self.user.username,
+            email: &self.email,
+            sub: &self.sub,
+            sub_type: self.kind.sub_type(),
             authn: self.authn(),
             account: login.account_id.map(|bss| AccountClaim { boundary: "global", valid: true, bss }),
             iat: login.now,
-            exp: login.now + ACCESS_TOKEN_SECONDS,
+            exp: login.now + login.lifetimes.access,
             iss: login.issuer,
             grant_type: login.grant_type,
             scope: "ibm openid",
             client_id: login.client_id,
             acr: 1,
             amr: ["pwd"],
+            apikey_id: login.apikey_id,
         }
     }
 
@@ -128,26 +128,32 @@ impl Person {
     /// account.
     pub fn id_claims(&self, login: Login<'_>) -> serde_json::Value {
         let mut claims = serde_json::json!({
-            "iam_id": self.user.iam_id,
+            "iam_id": self.iam_id,
             "iss": login.issuer,
-            "sub": self.user.username,
+            "sub": self.sub,
             "aud": "kube",
-            "given_name": self.user.given_name,
-            "family_name": self.user.family_name,
+            "given_name": self.given_name,
+            "family_name": self.family_name,
             "name": self.name,
-            "email": self.user.email,
-            "exp": login.now + ACCESS_TOKEN_SECONDS,
+            "email": self.email,
+            "exp": login.now + login.lifetimes.id,
             "iat": login.now,
             "scope": "ibm openid containers-kubernetes",
             "authn": self.authn(),
         });
+        // Machines have no e-mail and no first name.
+        if self.kind != Kind::User {
+            claims["sub_type"] = serde_json::json!(self.kind.sub_type());
+            if let Some(claims) = claims.as_object_mut() {
+                claims.retain(|_, value| value.as_str() != Some(""));
+            }
+        }
         if let Some(account) = login.account_id {
-            let sub = self.user.username.to_lowercase();
+            let sub = self.sub.to_lowercase();
             claims[format!("sub_{account}")] = serde_json::json!(sub);
-            claims[format!("iam_id_{account}")] = serde_json::json!(self.user.iam_id);
-            claims[format!("realmed_sub_{account}")] = serde_json::json!(format!("{REALM}-{sub}"));
-            // Members of an account have no access groups yet.
-            claims[format!("groups_{account}")] = serde_json::json!([]);
+            claims[format!("iam_id_{account}")] = serde_json::json!(self.iam_id);
+            claims[format!("realmed_sub_{account}")] = serde_json::json!(format!("{}-{sub}", self.kind.realm()));
+            claims[format!("groups_{account}")] = serde_json::json!(login.groups);
         }
         claims
     }
@@ -156,19 +162,19 @@ impl Person {
     pub fn uaa_claims(&self, login: Login<'_>) -> serde_json::Value {
         serde_json::json!({
             "jti": boatyard_core::id::uuid(),
-            "sub": self.user.iam_id,
+            "sub": self.iam_id,
             "scope": ["cloud_controller.read", "openid", "uaa.user"],
             "client_id": "cf",
             "cid": "cf",
             "azp": "cf",
             "grant_type": login.grant_type,
-            "user_id": self.user.iam_id,
+            "user_id": self.iam_id,
             "origin": "uaa",
-            "user_name": self.user.username,
-            "email": self.user.email,
+            "user_name": self.sub,
+            "email": self.email,
             "auth_time": login.now,
             "iat": login.now,
-            "exp": login.now + ACCESS_TOKEN_SECONDS,
+            "exp": login.now + login.lifetimes.access,
             "iss": login.issuer,
             "zid": "uaa",
             "aud": ["cloud_controller", "uaa", "cf", "openid"],

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Digest, id};
 use boatyard_store::Conn;
-use boatyard_store::accounts;
 use boatyard_store::api_keys::{self, ApiKey};
 use boatyard_store::resource_groups::{self, ResourceGroup};
 use boatyard_store::users::{self, User};
+use boatyard_store::{accounts, members};
 use jiff::Timestamp;
 
+use crate::access::Rights;
 use crate::accounts::{SHORTEST_APIKEY, SHORTEST_PASSWORD, acceptable};
 use crate::grants::LONGEST_USERNAME;
-use crate::{Caller, Error, Iam, Result};
+use crate::users::{Grant, PENDING, role};
+use crate::{Caller, Error, Iam, Identity, Result};
 
 /// What became of something that was declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,16 +125,44 @@ impl Iam {
         Ok((self.account_insert(conn, id, name, owner_iam_id).await?, Outcome::Made))
     }
 
-    /// Makes a user a member of an account.
+    /// Makes a user an active member of an account, also one who was only invited.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn member_declare(&self, conn: &mut Conn, account_id: &str, iam_id: &str) -> Result<Outcome> {
-        if accounts::get(conn, account_id, iam_id).await?.is_some() {
-            return Ok(Outcome::Unchanged);
+        match members::get(conn, account_id, iam_id).await? {
+            None => {
+                accounts::member_add(conn, account_id, iam_id, self.inner.clock.now().as_millisecond()).await?;
+                Ok(Outcome::Made)
+            }
+            Some(mut invited) if invited.state == PENDING => {
+                "ACTIVE".clone_into(&mut invited.state);
+                members::update(conn, &invited).await?;
+                Ok(Outcome::Changed)
+            }
+            Some(_) => Ok(Outcome::Unchanged),
         }
-        accounts::member_add(conn, account_id, iam_id, self.inner.clock.now().as_millisecond()).await?;
-        Ok(Outcome::Made)
+    }
+
+    /// Roles of a member of an account, by their names, on what the attributes say.
+    ///
+    /// # Errors
+    /// [`Error::NotAcceptable`] if there is no such role.
+    pub async fn access_declare(
+        &self,
+        conn: &mut Conn,
+        account_id: &str,
+        iam_id: &str,
+        roles: &[String],
+        attributes: Vec<(String, String)>,
+        by: &str,
+    ) -> Result<Outcome> {
+        if roles.is_empty() {
+            return Err(refused("An access needs 'roles', one at least."));
+        }
+        let roles = roles.iter().map(|name| role(name)).collect::<Result<_>>()?;
+        let made = self.grant_ensure(conn, account_id, iam_id, &Grant { roles, attributes }, by).await?;
+        Ok(if made { Outcome::Made } else { Outcome::Unchanged })
     }
 
     /// An API key of a user for an account, found by its value.
@@ -148,7 +178,7 @@ impl Iam {
     ) -> Result<Outcome> {
         acceptable("API key", &declared.value, SHORTEST_APIKEY)?;
         let digest = Digest::of(declared.value.expose_secret());
-        if let Some((known, _)) = api_keys::by_digest(conn, digest).await? {
+        if let Some(known) = api_keys::by_digest(conn, digest).await? {
             if known.iam_id != iam_id || known.account_id != account_id {
                 return Err(refused("This API key is another user's, or for another account. Choose another value."));
             }
@@ -195,7 +225,7 @@ impl Iam {
                 "The ID '{id}' is that of another resource group. Choose another one, or leave it out."
             )));
         }
-        let group = ResourceGroup { id, account_id: account_id.to_owned(), name: name.to_owned(), is_default: false };
+        let group = self.new_group(id, account_id, name, false);
         resource_groups::insert(conn, &group).await?;
         Ok((group.id, Outcome::Made))
     }
@@ -216,16 +246,19 @@ impl Iam {
         let not_a_member = || Error::NotAMember { account: account_id.to_owned() };
         accounts::get(conn, account_id, iam_id).await?.ok_or_else(not_a_member)?;
         let user = users::get(conn, iam_id).await?.ok_or_else(not_a_member)?;
-        Ok(Caller {
+        let identity = Identity {
             iam_id: user.iam_id,
             name: format!("{} {}", user.given_name, user.family_name).trim().to_owned(),
             email: user.email,
             account_id: Some(account_id.to_owned()),
             client_id: "fixture".to_owned(),
             session_id: None,
+            apikey_id: None,
             expires_at: Timestamp::MAX,
             claims: Arc::default(),
-        })
+        };
+        // The operator asks, who may do everything.
+        Ok(Caller::new(Arc::new(identity), Arc::new(Rights::owner()), self.inner.clock.now()))
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Error {
     ApiKeyNotFound,
     #[error("Provided API key is disabled.")]
     ApiKeyDisabled,
+    #[error("Provided API key is expired.")]
+    ApiKeyExpired,
     #[error("Provided API key belongs to another account.")]
     ApiKeyOfOtherAccount,
     #[error("The credentials you entered for the user '{username}' are incorrect")]
@@ -39,6 +41,10 @@ pub enum Error {
     RefreshTokenInvalid,
     #[error("Provided refresh token is expired")]
     RefreshTokenExpired,
+    #[error("Provided refresh token was used before.")]
+    RefreshTokenReused,
+    #[error("Session {session} is invalidated.")]
+    SessionEnded { session: String },
     #[error("Provided refresh token was issued to another client.")]
     RefreshTokenOfOtherClient,
     #[error("The user is not a member of the requested account.")]
@@ -49,6 +55,14 @@ pub enum Error {
     TokenForeign,
     #[error("Provided access token is expired.")]
     TokenExpired,
+    #[error("The access token is not scoped to an account.")]
+    Unscoped,
+    #[error("You are not authorized to use this API.")]
+    Forbidden { action: String },
+    #[error("The trusted profile does not exist, or cannot be assumed with this token.")]
+    ProfileNotTrusted,
+    #[error("A trusted profile that was assumed has no refresh tokens.")]
+    AssumedLasts,
     #[error("The account could not be found.")]
     AccountNotFound,
     /// The text says which member and why.

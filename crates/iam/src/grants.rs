@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use boatyard_core::secret::ExposeSecret as _;
-use boatyard_core::{Digest, SecretString, id};
-use boatyard_store::tokens::{Kind, RefreshToken};
-use boatyard_store::{Domain, accounts, api_keys, users};
+use boatyard_core::{Digest, SecretString};
+use boatyard_store::tokens::{self, Kind, RefreshToken};
+use boatyard_store::{Conn, Domain, access, api_keys, sessions, users};
 
-use crate::claims::{Login, Person};
+use crate::claims::Login;
 use crate::refresh::{NewRefresh, reaches};
-use crate::request::{Client, Grant, TokenRequest};
-use crate::{ACCESS_TOKEN_SECONDS, Caller, Error, Iam, REFRESH_TOKEN_SECONDS, Result};
+use crate::request::{APIKEY, Client, Grant, TokenRequest};
+use crate::sessions::NewSession;
+use crate::settings::LoginSettings;
+use crate::subject::Subject;
+use crate::{Caller, Error, Iam, Result};
 
 /// The longest user name, in bytes.
 pub(crate) const LONGEST_USERNAME: usize = 200;
@@ -18,9 +21,8 @@ pub(crate) const LONGEST_USERNAME: usize = 200;
 /// Owner of an API key, as often as it is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyOwner {
-    pub account_id: String,
-    pub disabled: bool,
-    pub person: Arc<Person>,
+    pub key: api_keys::ApiKey,
+    pub subject: Arc<Subject>,
 }
 
 /// The answer to a token request, in the names of the wire.
@@ -40,12 +42,16 @@ pub struct TokenAnswer {
 }
 
 /// A credential that was found good.
-struct Authenticated {
-    person: Arc<Person>,
-    account_id: Option<String>,
-    session_id: Option<String>,
+pub(crate) struct Authenticated {
+    pub subject: Arc<Subject>,
+    pub account_id: Option<String>,
+    /// The session that goes on, if one does.
+    pub session_id: Option<String>,
+    /// The refresh token that another one is issued for.
+    pub refreshed: Option<Digest>,
+    pub api_key_id: Option<String>,
     /// Of the login at the start of the session.
-    grant_type: String,
+    pub grant_type: String,
 }
 
 impl Iam {
@@ -55,81 +61,140 @@ impl Iam {
     /// If the credential, the client or the account does not fit.
     pub async fn token(&self, request: &TokenRequest) -> Result<TokenAnswer> {
         let login = self.login(request).await?;
-        let now = self.inner.clock.now().as_second();
+        let settings = self.login_settings(login.account_id.as_deref()).await?;
         let mut answer = TokenAnswer::default();
-        // The default client gets nothing that lasts: no session, no refresh token, and so nothing is written.
-        let session_id = match (request.client, login.session_id) {
-            (Client::Default, _) => None,
-            (_, Some(session)) => Some(session),
-            (_, None) => Some(format!("C-{}", id::uuid())),
+        let session_id = self.lasting(request, &login, &settings, &mut answer).await?;
+        let groups = match (request.client, login.account_id.as_deref()) {
+            (Client::Kube, Some(account)) => self.group_names(account, &login.subject.iam_id).await?,
+            _ => Vec::new(),
         };
+        let now = self.inner.clock.now().as_second();
         let claims = Login {
             account_id: login.account_id.as_deref(),
             client_id: request.client.id(),
-            session_id: session_id.as_deref(),
+            // A profile that was assumed has no session of its own, and goes with the one of who assumed it.
+            session_id: session_id.as_deref().or(login.session_id.as_deref()),
             grant_type: request.grant.name(),
             issuer: &self.inner.issuer,
             now,
+            lifetimes: settings.lifetimes,
+            apikey_id: login.api_key_id.as_deref().filter(|_| session_id.is_none()),
+            groups: &groups,
         };
         let signer = self.inner.keys.signer().await?;
         if request.response.cloud_iam {
-            answer.access_token = Some(signer.sign(&login.person.access_claims(claims))?.into());
-            answer.expires_in = ACCESS_TOKEN_SECONDS;
-            answer.expiration = now + ACCESS_TOKEN_SECONDS;
+            answer.access_token = Some(signer.sign(&login.subject.access_claims(claims))?.into());
+            answer.expires_in = settings.lifetimes.access;
+            answer.expiration = now + settings.lifetimes.access;
             // kubectl asks for nothing by name and needs this one.
             if request.client == Client::Kube {
-                answer.id_token = Some(signer.sign(&login.person.id_claims(claims))?.into());
+                answer.id_token = Some(signer.sign(&login.subject.id_claims(claims))?.into());
             }
         }
         if request.response.uaa {
-            answer.uaa_token = Some(signer.sign(&login.person.uaa_claims(claims))?.into());
+            answer.uaa_token = Some(signer.sign(&login.subject.uaa_claims(claims))?.into());
         }
-        let login = Session { person: &login.person, account_id: login.account_id.as_deref(), grant_type: &login.grant_type };
-        self.lasting(request, &login, session_id.as_deref(), &mut answer).await?;
         // A delegated token asked for alone comes alone.
         answer.session_id = session_id.filter(|_| request.response.cloud_iam);
         Ok(answer)
     }
 
-    /// Adds the tokens that outlive the access token, in one transaction.
+    /// Adds the tokens that outlive the access token, in one transaction, and returns the session. The default client gets no refresh
+    /// token, and with an API key no session either, so nothing is written.
     async fn lasting(
         &self,
         request: &TokenRequest,
-        login: &Session<'_>,
-        session: Option<&str>,
+        login: &Authenticated,
+        settings: &LoginSettings,
         answer: &mut TokenAnswer,
-    ) -> Result<()> {
-        let Some(session_id) = session else {
+    ) -> Result<Option<String>> {
+        if matches!(request.grant, Grant::Assume(_)) {
+            return match request.response.delegated_refresh_token {
+                true => Err(Error::AssumedLasts),
+                false => Ok(None),
+            };
+        }
+        if request.client == Client::Default {
             if request.response.delegated_refresh_token {
                 return Err(Error::ClientRequired);
             }
             answer.refresh_token = Some("not_supported".to_owned().into());
-            answer.uaa_refresh_token = answer.uaa_token.as_ref().map(|_| "not_supported".to_owned().into());
-            return Ok(());
-        };
-        let new = |kind, client_id, seconds| NewRefresh {
+            answer.uaa_refresh_token = request.response.uaa.then(|| "not_supported".to_owned().into());
+            if login.api_key_id.is_some() {
+                return Ok(None);
+            }
+        }
+        let mut tx = self.inner.store.write(Domain::Sessions).await?;
+        if settings.max_sessions.is_some() {
+            // Sessions may end for this one, and their access tokens with them.
+            tx = tx.and(Domain::Identity);
+        }
+        let session_id = self.session_carry(&mut tx, request, login, settings).await?;
+        if request.client == Client::Default {
+            // Nothing ends its tokens but a session, which nothing carries on.
+            tx.commit().await?;
+            return Ok(Some(session_id));
+        }
+        let new = |kind, client: Client, seconds| NewRefresh {
             kind,
-            iam_id: &login.person.user.iam_id,
-            account_id: login.account_id,
-            client_id,
-            session_id,
-            grant_type: login.grant_type,
+            iam_id: &login.subject.iam_id,
+            account_id: login.account_id.as_deref(),
+            client_id: client.id(),
+            session_id: &session_id,
+            grant_type: &login.grant_type,
             seconds,
         };
-        let mut tx = self.inner.store.write(Domain::Sessions).await?;
+        let lifetimes = settings.lifetimes;
         if request.response.cloud_iam {
-            let refresh = new(Kind::Refresh, request.client.id(), REFRESH_TOKEN_SECONDS);
-            answer.refresh_token = Some(self.refresh_issue(&mut tx, &refresh).await?.into());
+            let seconds = if request.client == Client::Kube { lifetimes.kube_refresh } else { lifetimes.refresh };
+            answer.refresh_token =
+                Some(self.refresh_issue(&mut tx, &new(Kind::Refresh, request.client, seconds)).await?.into());
         }
         if request.response.uaa {
-            let refresh = new(Kind::Refresh, Client::Cf.id(), REFRESH_TOKEN_SECONDS);
+            let refresh = new(Kind::Refresh, Client::Cf, lifetimes.refresh);
             answer.uaa_refresh_token = Some(self.refresh_issue(&mut tx, &refresh).await?.into());
         }
         if request.response.delegated_refresh_token {
-            let delegated = new(Kind::Delegated, &request.receivers, request.delegated_seconds);
+            let delegated =
+                NewRefresh { client_id: &request.receivers, ..new(Kind::Delegated, request.client, request.delegated_seconds) };
             answer.delegated_refresh_token = Some(self.refresh_issue(&mut tx, &delegated).await?.into());
         }
-        Ok(tx.commit().await?)
+        if let Some(digest) = login.refreshed.filter(|_| request.response.cloud_iam) {
+            tokens::refresh_use(&mut tx, digest, self.inner.clock.now().as_millisecond()).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(session_id))
+    }
+
+    /// The session of a login: a new one, or the one that goes on.
+    async fn session_carry(
+        &self,
+        conn: &mut Conn,
+        request: &TokenRequest,
+        login: &Authenticated,
+        settings: &LoginSettings,
+    ) -> Result<String> {
+        let account_id = login.account_id.as_deref();
+        let Some(session_id) = &login.session_id else {
+            let new = NewSession {
+                iam_id: &login.subject.iam_id,
+                account_id,
+                client_id: request.client.id(),
+                grant_type: &login.grant_type,
+                api_key_id: login.api_key_id.as_deref(),
+            };
+            // The key may have gone since it was looked at.
+            if let Some(key_id) = &login.api_key_id {
+                self.key_check(conn, key_id).await?;
+            }
+            return self.session_begin(conn, &new, settings).await;
+        };
+        // It may have been ended since it was looked at.
+        let now = self.inner.clock.now().as_millisecond();
+        match sessions::touch(conn, session_id, account_id, now).await? {
+            true => Ok(session_id.clone()),
+            false => Err(Error::RefreshTokenInvalid),
+        }
     }
 
     async fn login(&self, request: &TokenRequest) -> Result<Authenticated> {
@@ -137,18 +202,21 @@ impl Iam {
         match &request.grant {
             Grant::ApiKey { apikey } => self.apikey_login(apikey, wanted).await,
             Grant::Password { username, password } => {
-                let person = self.password_login(username, password).await?;
-                self.of_person(person, wanted, request.grant.name()).await
+                let user = self.password_login(username, password).await?;
+                self.of_user(user, wanted, request.grant.name()).await
             }
             Grant::Passcode { passcode } => self.passcode_login(passcode, wanted, request.grant.name()).await,
             Grant::RefreshToken { token } => {
                 let session = self.refresh_find(token, Kind::Refresh, request.client).await?;
-                self.of_session(session, wanted).await
+                let refreshed = Some(Digest::of(token.expose_secret()));
+                Ok(Authenticated { refreshed, ..self.of_session(session, wanted).await? })
             }
             Grant::DelegatedRefreshToken { token } => {
                 let session = self.refresh_find(token, Kind::Delegated, request.client).await?;
-                self.of_session(session, wanted).await
+                let refreshed = Some(Digest::of(token.expose_secret()));
+                Ok(Authenticated { refreshed, ..self.of_session(session, wanted).await? })
             }
+            Grant::Assume(assumption) => self.assume_login(request.client, assumption, wanted, request.grant.name()).await,
         }
     }
 
@@ -156,31 +224,35 @@ impl Iam {
     async fn apikey_login(&self, apikey: &SecretString, wanted: Option<&str>) -> Result<Authenticated> {
         let digest = Digest::of(apikey.expose_secret());
         let load = async || {
-            let found = api_keys::by_digest(&mut *self.inner.store.read().await?, digest).await?;
-            Ok::<_, Error>(found.map(|(key, user)| KeyOwner {
-                account_id: key.account_id,
-                disabled: key.disabled,
-                person: Arc::new(Person::new(user)),
-            }))
+            let mut conn = self.inner.store.read().await?;
+            let Some(key) = api_keys::by_digest(&mut conn, digest).await? else { return Ok::<_, Error>(None) };
+            let subject = Subject::find(&mut conn, &key.iam_id).await?;
+            Ok(subject.map(|subject| KeyOwner { key, subject: Arc::new(subject) }))
         };
         let owner = self.inner.api_keys.get(&self.inner.store, &digest, load).await?;
         let owner = owner.as_ref().as_ref().ok_or(Error::ApiKeyNotFound)?;
-        if owner.disabled {
+        let key = &owner.key;
+        if key.disabled {
             return Err(Error::ApiKeyDisabled);
         }
-        if wanted.is_some_and(|account| account != owner.account_id) {
+        if key.expired(self.inner.clock.now().as_millisecond()) {
+            return Err(Error::ApiKeyExpired);
+        }
+        if wanted.is_some_and(|account| account != key.account_id) {
             return Err(Error::ApiKeyOfOtherAccount);
         }
         Ok(Authenticated {
-            person: Arc::clone(&owner.person),
-            account_id: Some(owner.account_id.clone()),
+            subject: Arc::clone(&owner.subject),
+            account_id: Some(key.account_id.clone()),
             session_id: None,
-            grant_type: "urn:ibm:params:oauth:grant-type:apikey".to_owned(),
+            refreshed: None,
+            api_key_id: Some(key.id.clone()),
+            grant_type: APIKEY.to_owned(),
         })
     }
 
     /// The user with that name and password.
-    pub(crate) async fn password_login(&self, username: &str, password: &SecretString) -> Result<Arc<Person>> {
+    pub(crate) async fn password_login(&self, username: &str, password: &SecretString) -> Result<Arc<Subject>> {
         // No user has a longer name, and names are remembered with their failures.
         if username.len() > LONGEST_USERNAME {
             let username = username.chars().take(40).collect();
@@ -194,43 +266,60 @@ impl Iam {
         let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
         self.inner.passwords.check(&name, password, hash).await?;
         // Without a user no password is right, so there is one.
-        user.map(|user| Arc::new(Person::new(user))).ok_or(Error::WrongPassword { username: name })
+        user.map(|user| Arc::new(Subject::user(user))).ok_or(Error::WrongPassword { username: name })
     }
 
     /// The passcode is used up only if the account that is asked for can be had.
     async fn passcode_login(&self, passcode: &SecretString, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
         let mut tx = self.inner.store.write(Domain::Sessions).await?;
-        let person = Arc::new(Person::new(self.passcode_take(&mut tx, passcode).await?));
-        let authenticated = self.of_person(person, wanted, grant_type).await?;
+        let (user, taken) = self.passcode_take(&mut tx, passcode).await?;
+        let user = Arc::new(Subject::user(user));
+        if taken.account_id.is_some() && wanted.is_some() && wanted != taken.account_id.as_deref() {
+            return Err(Error::ApiKeyOfOtherAccount);
+        }
+        let wanted = taken.account_id.as_deref().or(wanted);
+        let grant_type = if taken.api_key_id.is_some() { APIKEY } else { grant_type };
+        let authenticated = Authenticated { api_key_id: taken.api_key_id, ..self.of_user(user, wanted, grant_type).await? };
         tx.commit().await?;
         Ok(authenticated)
     }
 
-    async fn of_person(&self, person: Arc<Person>, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
-        let account_id = self.membership(&person, wanted).await?;
-        Ok(Authenticated { person, account_id, session_id: None, grant_type: grant_type.to_owned() })
+    async fn of_user(&self, subject: Arc<Subject>, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
+        let account_id = self.membership(&subject, wanted).await?;
+        let grant_type = grant_type.to_owned();
+        Ok(Authenticated { subject, account_id, session_id: None, refreshed: None, api_key_id: None, grant_type })
     }
 
     /// The session goes on, in its own account or in another that is asked for. A login with an API key stays in the key's.
-    async fn of_session(&self, session: RefreshToken, wanted: Option<&str>) -> Result<Authenticated> {
-        let user =
-            users::get(&mut *self.inner.store.read().await?, &session.iam_id).await?.ok_or(Error::RefreshTokenInvalid)?;
-        let switched = wanted.filter(|account| session.account_id.as_deref() != Some(account));
-        if switched.is_some_and(|account| !reaches(&session, Some(account))) {
+    pub(crate) async fn of_session(&self, token: RefreshToken, wanted: Option<&str>) -> Result<Authenticated> {
+        let account_id = wanted.or(token.account_id.as_deref());
+        if !reaches(&token, account_id) {
             return Err(Error::ApiKeyOfOtherAccount);
         }
-        let person = Arc::new(Person::new(user));
-        let account_id = match switched {
-            Some(account) => self.membership(&person, Some(account)).await?,
-            None => session.account_id,
-        };
-        Ok(Authenticated { person, account_id, session_id: Some(session.session_id), grant_type: session.grant_type })
+        let session = self.session_check(&token.session_id, account_id).await?;
+        let found = Subject::find(&mut *self.inner.store.read().await?, &token.iam_id).await?;
+        let subject = Arc::new(found.ok_or(Error::RefreshTokenInvalid)?);
+        let account_id = self.membership(&subject, account_id).await?;
+        // Another account gets a session of its own, which its administrators see and can end.
+        let switched = session.account_id.is_some() && session.account_id != account_id;
+        Ok(Authenticated {
+            subject,
+            account_id,
+            session_id: (!switched).then_some(token.session_id),
+            refreshed: None,
+            api_key_id: session.api_key_id,
+            grant_type: token.grant_type,
+        })
     }
 
-    async fn membership(&self, person: &Person, wanted: Option<&str>) -> Result<Option<String>> {
-        let Some(account) = wanted else { return Ok(None) };
-        let found = accounts::get(&mut *self.inner.store.read().await?, account, &person.user.iam_id).await?;
-        found.map(|found| Some(found.account.id)).ok_or_else(|| Error::NotAMember { account: account.to_owned() })
+    /// The account that is asked for, if the subject belongs to it.
+    pub(crate) async fn membership(&self, subject: &Subject, wanted: Option<&str>) -> Result<Option<String>> {
+        let Some(account) = wanted else { return Ok(subject.account_id.clone()) };
+        let belongs = match &subject.account_id {
+            Some(own) => own == account,
+            None => access::is_member(&mut *self.inner.store.read().await?, account, &subject.iam_id).await?,
+        };
+        if belongs { Ok(Some(account.to_owned())) } else { Err(Error::NotAMember { account: account.to_owned() }) }
     }
 
     /// An ID token with which kubectl speaks to a cluster of the caller's account, as it would be had it been made `age_seconds` ago.
@@ -238,22 +327,23 @@ impl Iam {
     /// # Errors
     /// When the caller no longer exists, or the database fails.
     pub async fn id_token_for(&self, caller: &Caller, age_seconds: i64) -> Result<String> {
-        let user = users::get(&mut *self.inner.store.read().await?, &caller.iam_id).await?.ok_or(Error::TokenForeign)?;
+        let found = Subject::find(&mut *self.inner.store.read().await?, &caller.iam_id).await?;
+        let account_id = caller.account_id.as_deref();
+        let groups = match account_id {
+            Some(account) => self.group_names(account, &caller.iam_id).await?,
+            None => Vec::new(),
+        };
         let login = Login {
-            account_id: caller.account_id.as_deref(),
+            account_id,
             client_id: Client::Kube.id(),
             session_id: caller.session_id.as_deref(),
             grant_type: "",
             issuer: &self.inner.issuer,
             now: self.inner.clock.now().as_second() - age_seconds,
+            lifetimes: self.login_settings(account_id).await?.lifetimes,
+            apikey_id: None,
+            groups: &groups,
         };
-        self.inner.keys.signer().await?.sign(&Person::new(user).id_claims(login))
+        self.inner.keys.signer().await?.sign(&found.ok_or(Error::TokenForeign)?.id_claims(login))
     }
-}
-
-/// What lasting tokens are issued for.
-struct Session<'a> {
-    person: &'a Person,
-    account_id: Option<&'a str>,
-    grant_type: &'a str,
 }

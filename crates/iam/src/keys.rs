@@ -10,6 +10,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Clock, id};
 use boatyard_store::{Domain, Store, signing_keys};
 use jiff::tz::Offset;
@@ -18,7 +19,12 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::{Error, Iam, Result};
+use crate::{ACCESS_TOKEN_SECONDS, Error, Iam, Result};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// How long a key verifies after it stopped signing: as long as the longest token it signed is good, and an hour more for other
+/// processes to notice that there is a new one.
+const VERIFIES_MS: i64 = (ACCESS_TOKEN_SECONDS + 3600) * 1000;
 
 /// A public key as `/identity/keys` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +42,10 @@ pub struct Jwk {
 pub(crate) struct SigningKey {
     pub kid: String,
     pair: KeyPair,
+    /// Milliseconds since the Unix epoch.
+    created_at: i64,
+    /// When it stopped signing, in milliseconds since the Unix epoch.
+    retired_at: Option<i64>,
     /// The token's header, already encoded, with its dot.
     header: String,
 }
@@ -47,11 +57,13 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    fn new(kid: String, pkcs8: &[u8]) -> Result<Self> {
-        let pair = KeyPair::from_pkcs8(pkcs8).map_err(|e| Error::Key(e.to_string()))?;
+    fn new(row: signing_keys::SigningKey) -> Result<Self> {
+        let signing_keys::SigningKey { kid, pkcs8, created_at, retired_at } = row;
+        let pkcs8 = STANDARD.decode(pkcs8.expose_secret()).map_err(|e| Error::Key(e.to_string()))?;
+        let pair = KeyPair::from_pkcs8(&pkcs8).map_err(|e| Error::Key(e.to_string()))?;
         // Without `typ`, as the service's tokens are.
         let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{kid}","alg":"RS256"}}"#)) + ".";
-        Ok(Self { kid, pair, header })
+        Ok(Self { kid, pair, created_at, retired_at, header })
     }
 
     /// `claims` as a signed token (JWS compact form, RS256).
@@ -189,13 +201,12 @@ fn make_first(store: &Store, clock: &Clock) -> JoinHandle<Result<Ring>> {
 
 async fn load(store: &Store) -> Result<Ring> {
     let mut ring = Ring::default();
-    for row in signing_keys::list(&mut *store.read().await?).await? {
-        let pkcs8 = STANDARD.decode(&row.pkcs8).map_err(|e| Error::Key(e.to_string()))?;
-        let key = Arc::new(SigningKey::new(row.kid.clone(), &pkcs8)?);
-        if row.signs {
+    for row in signing_keys::list(&mut *store.read().await?, store.sealer()).await? {
+        let key = Arc::new(SigningKey::new(row)?);
+        if key.retired_at.is_none() {
             ring.signer = Some(Arc::clone(&key));
         }
-        ring.by_kid.insert(row.kid, key);
+        ring.by_kid.insert(key.kid.clone(), key);
     }
     Ok(ring)
 }
@@ -205,14 +216,14 @@ async fn add(store: &Store, clock: &Clock) -> Result<String> {
     let pkcs8 = tokio::task::spawn_blocking(|| {
         let pair = KeyPair::generate(KeySize::Rsa2048)?;
         let document: Pkcs8V1Der<'static> = pair.as_der()?;
-        Ok::<_, aws_lc_rs::error::Unspecified>(STANDARD.encode(document.as_ref()))
+        Ok::<_, aws_lc_rs::error::Unspecified>(SecretString::from(STANDARD.encode(document.as_ref())))
     });
     let pkcs8 = pkcs8.await.map_err(|e| Error::Interrupted(e.to_string()))?.map_err(|e| Error::Key(e.to_string()))?;
     let now = clock.now();
     // The minute, as the service names its keys, and a few digits for two keys of one minute.
     let kid = format!("{}{}", Offset::UTC.to_datetime(now).strftime("%Y%m%d%H%M"), &id::hex(&id::random::<2>()));
     let mut tx = store.write(Domain::Identity).await?;
-    signing_keys::insert_signing(&mut tx, &kid, &pkcs8, now.as_millisecond()).await?;
+    signing_keys::insert_signing(&mut tx, store.sealer(), &kid, &pkcs8, now.as_millisecond()).await?;
     tx.commit().await?;
     info!(kid, "signing key made");
     Ok(kid)
@@ -230,6 +241,36 @@ impl Iam {
         let kid = add(&inner.store, &inner.clock).await?;
         inner.keys.reload().await?;
         Ok(kid)
+    }
+
+    /// Makes a new signing key if the one that signs is `days` old (0: whatever its age, it is kept), and forgets those whose tokens
+    /// have all expired.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn signing_keys_sweep(&self, days: u32) -> Result<()> {
+        let inner = &self.inner;
+        inner.keys.ring().await?;
+        if inner.store.generation(Domain::Identity).is_none() {
+            // Another process may have made a new key, and the old one must not sign until it is forgotten.
+            inner.keys.reload().await?;
+        }
+        let now = inner.clock.now().as_millisecond();
+        let age = now.saturating_sub(inner.keys.signer().await?.created_at);
+        if days > 0 && age >= i64::from(days) * DAY_MS {
+            self.rotate_signing_key().await?;
+        }
+        let before = now.saturating_sub(VERIFIES_MS);
+        let over = |key: &Arc<SigningKey>| key.retired_at.is_some_and(|at| at <= before);
+        let any = inner.keys.ring().await?.read().unwrap_or_else(PoisonError::into_inner).by_kid.values().any(over);
+        if any {
+            let mut tx = inner.store.write(Domain::Identity).await?;
+            signing_keys::retired_delete(&mut tx, before).await?;
+            tx.commit().await?;
+            inner.keys.reload().await?;
+            info!("signing keys whose tokens have all expired are forgotten");
+        }
+        Ok(())
     }
 
     /// Public keys, the signing one first.

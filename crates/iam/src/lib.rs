@@ -3,39 +3,85 @@
 //! A token request enters as form fields ([`TokenRequest::parse`]), is checked against one credential ([`Iam::token`]) and leaves
 //! as a [`TokenAnswer`]. An access token enters at [`Iam::authenticate`] and leaves as a [`Caller`].
 
+pub mod access;
+mod access_error;
+pub mod access_groups;
+pub mod account_settings;
 mod accounts;
 mod administrator;
+pub mod api_keys;
+mod assume;
 mod authenticate;
+mod browser_sessions;
 mod caller;
 mod claims;
 mod declare;
 mod error;
+mod federation;
 mod grants;
 mod keys;
+mod listing;
+mod manage;
+mod membership;
 mod passcodes;
 mod passwords;
+pub mod policies;
+pub mod preferences;
+pub mod profiles;
+mod provide;
 mod refresh;
 mod request;
+mod resource_groups;
+pub mod roles;
+pub mod service_ids;
+mod session_list;
+mod sessions;
+mod settings;
+mod subject;
+pub mod trust;
+mod users;
 
 use std::sync::Arc;
 
 use boatyard_core::{Clock, Digest};
 use boatyard_store::{Cache, Domain, Store};
 
+pub use access_error::{AccessError, Subject as AccessSubject};
 pub use accounts::{ADMINISTRATOR_NAME, AccountPage, CreatedAccount, FirstSecrets, FirstStart, NewAccount};
 pub use administrator::{Administrator, AdministratorLogin};
 pub use boatyard_store::accounts::{Account, Membership};
+pub use boatyard_store::api_keys::ApiKey as StoredApiKey;
+pub use boatyard_store::profiles::{Identity as StoredProfileIdentity, Profile as StoredProfile};
 pub use boatyard_store::resource_groups::ResourceGroup;
-pub use caller::Caller;
+pub use boatyard_store::service_ids::{Group as StoredServiceIdGroup, ServiceId as StoredServiceId};
+pub use boatyard_store::sessions::Session;
+pub use browser_sessions::{BROWSER_IDLE_SECONDS, BROWSER_SESSION_SECONDS, Browser, BrowserLogin};
+pub use caller::{Caller, Identity};
 pub use declare::{DeclaredKey, DeclaredUser, Outcome};
 pub use error::{Error, Result};
+pub use federation::{FederationError, Naming, ProvidedIdentity, REDIRECT_SECONDS, Redirect};
 pub use grants::TokenAnswer;
 pub use keys::{Jwk, grant_types};
+pub use listing::{Listing, Page};
+pub use manage::{ManageError, entity_tag};
 pub use passcodes::PASSCODE_SECONDS;
-pub use request::{Client, Form, Grant, ResponseTypes, TokenRequest};
+pub use provide::{NewUser, ProvidedUser};
+pub use refresh::REFRESH_GRACE_SECONDS;
+pub use request::{Assumption, Client, Form, Grant, ProfileName, ResponseTypes, TokenRequest};
+pub use resource_groups::{GroupError, QUOTA, Quota};
+pub use session_list::{SessionError, SessionPage, SessionQuery};
+pub use settings::IDENTITY as IDENTITY_SETTINGS;
+pub use subject::Kind;
+pub use users::{
+    AccountUser, Grant as AccessGrant, Invitation, MOST_USERS, Profile, UserError, UserPage, UserQuery, UserSettings,
+};
 
 /// Seconds for which an access token is good.
 pub const ACCESS_TOKEN_SECONDS: i64 = 3600;
+/// Seconds for which an ID token is good, with which kubectl speaks to a cluster.
+pub const ID_TOKEN_SECONDS: i64 = 1200;
+/// Seconds for which a refresh token of kubectl's is good: 30 days.
+pub const KUBE_REFRESH_TOKEN_SECONDS: i64 = 2_592_000;
 /// Seconds for which a refresh token is good unless the account says otherwise: 72 hours, as the service documents.
 pub const REFRESH_TOKEN_SECONDS: i64 = 259_200;
 /// Seconds for which a delegated refresh token is good unless the request says otherwise: six days, as the service documents.
@@ -59,6 +105,10 @@ struct Inner {
     /// Owners of API keys by digest; `None` for keys that do not exist.
     api_keys: Cache<Digest, Option<grants::KeyOwner>>,
     groups: Cache<String, Vec<ResourceGroup>>,
+    /// By account ID.
+    login_settings: Cache<String, settings::LoginSettings>,
+    /// By account ID, IAM ID and groups that it is not listed in, with slashes between.
+    rights: Cache<String, access::Rights>,
     /// Under one key.
     administrator: Cache<String, Administrator>,
 }
@@ -74,6 +124,8 @@ impl Iam {
             inner: Arc::new(Inner {
                 api_keys: Cache::new(Domain::Identity, 4096),
                 groups: Cache::new(Domain::Identity, 1024),
+                login_settings: Cache::new(Domain::Identity, 1024),
+                rights: Cache::new(Domain::Identity, 4096),
                 administrator: Cache::new(Domain::Identity, 1),
                 verified: authenticate::Verified::default(),
                 passwords: passwords::Passwords::default(),
@@ -95,6 +147,8 @@ impl Iam {
         let now = self.inner.clock.now().as_millisecond();
         let mut tx = self.inner.store.write(Domain::Sessions).await?;
         boatyard_store::tokens::expired_delete(&mut tx, now - WEEK_MS, now).await?;
-        Ok(tx.commit().await?)
+        boatyard_store::sessions::unused_delete(&mut tx, now - WEEK_MS).await?;
+        tx.commit().await?;
+        self.browsers_sweep().await
     }
 }

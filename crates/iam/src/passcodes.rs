@@ -2,9 +2,10 @@
 
 use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Digest, id};
-use boatyard_store::tokens::{self, Kind};
+use boatyard_store::tokens::{self, Kind, Passcode};
 use boatyard_store::{Conn, Domain, users};
 
+use crate::subject::Kind as SubjectKind;
 use crate::{Client, Error, Form, Iam, Result};
 
 /// Seconds for which a passcode is good.
@@ -22,32 +23,32 @@ impl Iam {
             return Err(Error::ClientRequired);
         }
         let token = form.get("refresh_token")?.ok_or(Error::Missing { property: "refresh_token" })?;
-        let session = self.refresh_find(&SecretString::from(token.to_owned()), Kind::Refresh, client).await?;
-        self.passcode_issue(&session.iam_id).await
+        let token = self.refresh_find(&SecretString::from(token.to_owned()), Kind::Refresh, client).await?;
+        if SubjectKind::of(&token.iam_id) != SubjectKind::User {
+            let (value, valid) = ("that of a service ID or a trusted profile".to_owned(), "that of a user".to_owned());
+            return Err(Error::Invalid { property: "refresh_token", value, valid });
+        }
+        let session = self.session_check(&token.session_id, token.account_id.as_deref()).await?;
+        // A login with a key stays in the key's account and ends with the key, also by this way.
+        let account_id = session.api_key_id.as_ref().and(token.account_id);
+        self.passcode_issue(&Passcode { iam_id: token.iam_id, account_id, api_key_id: session.api_key_id }).await
     }
 
-    /// A passcode for a user who signs in on the passcode page.
-    ///
-    /// # Errors
-    /// If user name or password is wrong.
-    pub async fn passcode_create_with_password(&self, username: &str, password: &SecretString) -> Result<String> {
-        let person = self.password_login(username, password).await?;
-        self.passcode_issue(&person.user.iam_id).await
-    }
-
-    async fn passcode_issue(&self, iam_id: &str) -> Result<String> {
+    pub(crate) async fn passcode_issue(&self, new: &Passcode) -> Result<String> {
         let passcode = id::code::<10>();
         let until = self.inner.clock.now().as_millisecond() + PASSCODE_SECONDS * 1000;
         let mut tx = self.inner.store.write(Domain::Sessions).await?;
-        tokens::passcode_insert(&mut tx, Digest::of(&passcode), iam_id, until).await?;
+        tokens::passcode_insert(&mut tx, Digest::of(&passcode), new, until).await?;
         tx.commit().await?;
         Ok(passcode)
     }
 
-    /// The user of a passcode, which is used up when `conn`'s transaction is committed.
-    pub(crate) async fn passcode_take(&self, conn: &mut Conn, passcode: &SecretString) -> Result<users::User> {
+    /// A passcode and its user. It is used up when `conn`'s transaction is committed.
+    pub(crate) async fn passcode_take(&self, conn: &mut Conn, passcode: &SecretString) -> Result<(users::User, Passcode)> {
         let now = self.inner.clock.now().as_millisecond();
-        let iam_id = tokens::passcode_take(conn, Digest::of(passcode.expose_secret()), now).await?;
-        users::get(conn, &iam_id.ok_or(Error::WrongPasscode)?).await?.ok_or(Error::WrongPasscode)
+        let taken = tokens::passcode_take(conn, Digest::of(passcode.expose_secret()), now).await?;
+        let taken = taken.ok_or(Error::WrongPasscode)?;
+        let user = users::get(conn, &taken.iam_id).await?.ok_or(Error::WrongPasscode)?;
+        Ok((user, taken))
     }
 }

@@ -1,4 +1,7 @@
-//! Refresh tokens, delegated ones and their revocation. Old ones stay good until their date: several programs share one.
+//! Refresh tokens, delegated ones and their revocation.
+//!
+//! Each use of a refresh token answers another one. The old one stays good for a short while, since several programs share one and
+//! race; used after that it was taken from somebody, and the whole session ends.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,11 +9,14 @@ use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Digest, id};
 use boatyard_store::tokens::{self, Kind, RefreshToken};
 use boatyard_store::{Conn, Domain};
+use tracing::warn;
 
-use crate::{Caller, Client, Error, Iam, REFRESH_TOKEN_SECONDS, Result};
+use crate::{Caller, Client, Error, Iam, Result};
 
 /// A token longer than this was not made here.
 const LONGEST: usize = 4096;
+/// Seconds for which a refresh token stays good after it was used, for programs that race each other.
+pub const REFRESH_GRACE_SECONDS: i64 = 60;
 
 /// What a new refresh token is for.
 pub(crate) struct NewRefresh<'a> {
@@ -45,6 +51,7 @@ impl Iam {
             grant_type: new.grant_type.to_owned(),
             issued_at: now,
             expires_at: now + new.seconds * 1000,
+            used_at: None,
         };
         tokens::refresh_insert(conn, Digest::of(&text), &row).await?;
         Ok(text)
@@ -64,8 +71,14 @@ impl Iam {
         if !found.client_id.split(',').any(|id| id.trim() == client.id()) {
             return Err(Error::RefreshTokenOfOtherClient);
         }
-        if found.expires_at <= self.inner.clock.now().as_millisecond() {
+        let now = self.inner.clock.now().as_millisecond();
+        if found.expires_at <= now {
             return Err(Error::RefreshTokenExpired);
+        }
+        if found.used_at.is_some_and(|used_at| now > used_at + REFRESH_GRACE_SECONDS * 1000) {
+            warn!(session = %found.session_id, iam_id = %found.iam_id, "a refresh token that had been replaced was used: its session ends");
+            self.session_end(&found.session_id).await?;
+            return Err(Error::RefreshTokenReused);
         }
         Ok(found)
     }
@@ -88,11 +101,19 @@ impl Iam {
         let Some(token) = token else { return Ok(None) };
         let session = match self.refresh_find(&SecretString::from(token.to_owned()), Kind::Refresh, Client::Bx).await {
             Ok(session) if session.iam_id == caller.iam_id && reaches(&session, caller.account_id.as_deref()) => session,
-            Ok(_) | Err(Error::RefreshTokenInvalid | Error::RefreshTokenExpired | Error::RefreshTokenOfOtherClient) => {
-                return Ok(None);
-            }
+            Ok(_)
+            | Err(
+                Error::RefreshTokenInvalid
+                | Error::RefreshTokenExpired
+                | Error::RefreshTokenOfOtherClient
+                | Error::RefreshTokenReused,
+            ) => return Ok(None),
             Err(error) => return Err(error),
         };
+        if self.session_check(&session.session_id, caller.account_id.as_deref()).await.is_err() {
+            return Ok(None);
+        }
+        let settings = self.login_settings(caller.account_id.as_deref()).await?;
         let mut tx = self.inner.store.write(Domain::Sessions).await?;
         let new = NewRefresh {
             kind: Kind::Refresh,
@@ -101,23 +122,26 @@ impl Iam {
             client_id: Client::Kube.id(),
             session_id: &session.session_id,
             grant_type: &session.grant_type,
-            seconds: REFRESH_TOKEN_SECONDS - age_seconds,
+            seconds: settings.lifetimes.kube_refresh - age_seconds,
         };
         let issued = self.refresh_issue(&mut tx, &new).await?;
         tx.commit().await?;
         Ok(Some(issued))
     }
 
-    /// Ends the session of a refresh token (RFC 7009). A token that is not known is no mistake: it is as good as revoked.
+    /// Ends the session of a refresh token or an access token (RFC 7009). A token that is not known is no mistake: it is as good as
+    /// revoked. An access token without a session ends with its API key only.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn revoke(&self, token: &SecretString) -> Result<()> {
         let found = tokens::refresh_get(&mut *self.inner.store.read().await?, Digest::of(token.expose_secret())).await?;
-        if let Some(session) = found {
-            let mut tx = self.inner.store.write(Domain::Sessions).await?;
-            tokens::session_delete(&mut tx, &session.session_id).await?;
-            tx.commit().await?;
+        let session_id = match found {
+            Some(session) => Some(session.session_id),
+            None => self.authenticate(token.expose_secret()).await.ok().and_then(|caller| caller.session_id.clone()),
+        };
+        if let Some(session_id) = session_id {
+            self.session_end(&session_id).await?;
         }
         Ok(())
     }

@@ -6,20 +6,17 @@ use boatyard_core::secret::{ExposeSecret as _, SecretString, same};
 
 use crate::{DELEGATED_TOKEN_SECONDS, Error, REFRESH_TOKEN_SECONDS, Result};
 
-const APIKEY: &str = "urn:ibm:params:oauth:grant-type:apikey";
+pub(crate) const APIKEY: &str = "urn:ibm:params:oauth:grant-type:apikey";
 const PASSCODE: &str = "urn:ibm:params:oauth:grant-type:passcode";
 const DELEGATED: &str = "urn:ibm:params:oauth:grant-type:delegated-refresh-token";
+const ASSUME: &str = "urn:ibm:params:oauth:grant-type:assume";
 
 /// Grant types that are served.
-pub(crate) const GRANT_TYPES: &[&str] = &["password", "refresh_token", APIKEY, PASSCODE, DELEGATED];
+pub(crate) const GRANT_TYPES: &[&str] = &["password", "refresh_token", APIKEY, PASSCODE, DELEGATED, ASSUME];
 
 /// Grant types of the service that are not served yet.
-const UNBUILT: [&str; 4] = [
-    "authorization_code",
-    "urn:ibm:params:oauth:grant-type:cr-token",
-    "urn:ibm:params:oauth:grant-type:assume",
-    "urn:ibm:params:oauth:grant-type:iam-authz",
-];
+const UNBUILT: [&str; 3] =
+    ["authorization_code", "urn:ibm:params:oauth:grant-type:cr-token", "urn:ibm:params:oauth:grant-type:iam-authz"];
 
 const RESPONSE_TYPES: &str = "cloud_iam, uaa, delegated_refresh_token, ims_portal";
 
@@ -88,6 +85,44 @@ pub enum Grant {
     Passcode { passcode: SecretString },
     RefreshToken { token: SecretString },
     DelegatedRefreshToken { token: SecretString },
+    Assume(Assumption),
+}
+
+/// Who becomes which trusted profile. There is one token.
+#[derive(Debug)]
+pub struct Assumption {
+    pub access_token: Option<SecretString>,
+    pub refresh_token: Option<SecretString>,
+    pub profile: ProfileName,
+}
+
+/// How a request names a trusted profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileName {
+    Id(String),
+    Crn(String),
+    /// With the account in which it has that name.
+    Name(String),
+}
+
+impl Assumption {
+    /// Clients that know more than one name of a profile send them all.
+    fn parse(form: &Form) -> Result<Self> {
+        let given = |property| Ok::<_, Error>(form.get(property)?.map(str::to_owned));
+        let id = given("profile_id")?.map(ProfileName::Id);
+        let crn = given("profile_crn")?.map(ProfileName::Crn);
+        let name = given("profile_name")?.map(ProfileName::Name);
+        let profile = id.or(crn).or(name).ok_or(Error::Missing { property: "profile_id" })?;
+        let access_token = given("access_token")?.map(SecretString::from);
+        let refresh_token = match access_token {
+            Some(_) => None,
+            None => given("refresh_token")?.map(SecretString::from),
+        };
+        if access_token.is_none() && refresh_token.is_none() {
+            return Err(Error::Missing { property: "access_token" });
+        }
+        Ok(Self { access_token, refresh_token, profile })
+    }
 }
 
 impl Grant {
@@ -100,6 +135,7 @@ impl Grant {
             Grant::Passcode { .. } => PASSCODE,
             Grant::RefreshToken { .. } => "refresh_token",
             Grant::DelegatedRefreshToken { .. } => DELEGATED,
+            Grant::Assume(_) => ASSUME,
         }
     }
 }
@@ -201,6 +237,7 @@ impl TokenRequest {
             "refresh_token" | DELEGATED if client == Client::Default => return Err(Error::ClientRequired),
             "refresh_token" => Grant::RefreshToken { token: form.secret("refresh_token")? },
             DELEGATED => Grant::DelegatedRefreshToken { token: form.secret("refresh_token")? },
+            ASSUME => Grant::Assume(Assumption::parse(form)?),
             grant if UNBUILT.contains(&grant) => return Err(Error::GrantUnbuilt { grant: grant.to_owned() }),
             other => {
                 let (value, valid) = (other.to_owned(), GRANT_TYPES.join(", "));

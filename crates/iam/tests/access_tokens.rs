@@ -35,8 +35,9 @@ async fn an_access_token_has_the_claims_and_types_that_clients_take_apart() {
         "name": "Ada Lovelace", "email": "ada@example.com", "sub": "ada@example.com", "authn": person,
         "account": {"bss": account.account_id, "valid": true, "boundary": "global"},
         "iat": iat, "exp": iat + 3600, "iss": ISSUER, "grant_type": APIKEY, "scope": "ibm openid", "client_id": "default",
-        "acr": 1, "amr": ["pwd"],
+        "acr": 1, "amr": ["pwd"], "apikey_id": claims["apikey_id"],
     });
+    assert!(claims["apikey_id"].as_str().unwrap().starts_with("ApiKey-"), "without a session a token ends with its key");
     assert_eq!(claims, expected, "nothing more, nothing less: no aud, and no session without a client");
     assert_eq!(claims["jti"].as_str().map(str::len), Some(36));
     assert_eq!((answer.expires_in, answer.expiration), (3600, iat + 3600));
@@ -239,7 +240,7 @@ async fn an_api_key_is_recognised_and_one_disabled_since_is_refused_at_once() {
 
     let digest = boatyard_core::Digest::of(key);
     let mut tx = lab.store.write(Domain::Identity).await.unwrap();
-    let (stored, _) = boatyard_store::api_keys::by_digest(&mut tx, digest).await.unwrap().unwrap();
+    let stored = boatyard_store::api_keys::by_digest(&mut tx, digest).await.unwrap().unwrap();
     boatyard_store::api_keys::disabled_set(&mut tx, &stored.account_id, &stored.id, true).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(name(grant(key).await), "ApiKeyDisabled");
