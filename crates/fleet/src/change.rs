@@ -1,6 +1,7 @@
 //! Changing a cluster on request: everything of it is read, edited and written in one transaction.
 
 use boatyard_iam::Caller;
+use boatyard_iam::access::Resource;
 use boatyard_store::clusters::{self, ClusterRow};
 use boatyard_store::{Conn, Tx};
 use jiff::Timestamp;
@@ -105,11 +106,13 @@ pub(crate) async fn keep(tx: &mut Tx, draft: Draft) -> Result<()> {
     classic_subnets::cluster_bind(tx, &account, &id, &subnets).await
 }
 
-/// The only way from a caller's word to a row: it must be of the caller's account.
+/// The only way from a caller's word to a row: it must be of the caller's account, and what the request needs must be allowed on it.
 pub(crate) async fn lookup_in(conn: &mut Conn, target: ClusterTarget<'_>) -> Result<ClusterRow> {
     let account_id = create::account(target.caller)?;
     let found = clusters::find(conn, account_id, target.cluster).await?;
-    found
+    let row = found
         .filter(|row| target.group.is_none_or(|g| in_group(g, &row.resource_group_id, &row.resource_group_name)))
-        .ok_or(Error::ClusterNotFound)
+        .ok_or(Error::ClusterNotFound)?;
+    create::permit(target.caller, &Resource::clusters(account_id, &row.region, &row.resource_group_id).instance(&row.id))?;
+    Ok(row)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use boatyard_iam::Caller;
+use boatyard_iam::access::Resource;
 use boatyard_runtime::WorkerWork;
 use boatyard_store::clusters::{self, ClusterRow};
 use boatyard_store::workers;
@@ -46,7 +47,7 @@ pub(crate) fn in_group(wanted: &str, id: &str, name: &str) -> bool {
 }
 
 impl Fleet {
-    /// All clusters of the caller's account, oldest first, with their pools.
+    /// All clusters of the caller's account that the caller may see, oldest first, with their pools.
     ///
     /// # Errors
     /// When the database fails.
@@ -58,7 +59,15 @@ impl Fleet {
             let pools = workers::pools_of_account(&mut conn, account_id).await?;
             rows.iter().map(|row| Cluster::from_row(row, &pools)).collect()
         };
-        self.lists.get(&self.store, account_id, load).await
+        let all = self.lists.get(&self.store, account_id, load).await?;
+        if caller.reaches_all() {
+            return Ok(all);
+        }
+        let seen = all.iter().filter(|cluster| {
+            let place = Resource::clusters(account_id, &cluster.region, &cluster.resource_group_id);
+            caller.reaches(&place.instance(&cluster.id))
+        });
+        Ok(Arc::new(seen.cloned().collect()))
     }
 
     /// The cluster of the caller's account with that ID or name; the ID wins. A resource group, if given, narrows the search.

@@ -2,8 +2,9 @@
 
 use boatyard_core::id;
 use boatyard_iam::Caller;
+use boatyard_iam::access::Resource;
 use boatyard_store::clusters::{self, ClusterRow};
-use boatyard_store::{Domain, accounts};
+use boatyard_store::{Domain, accounts, resource_groups};
 use jiff::Timestamp;
 use tracing::info;
 
@@ -36,6 +37,10 @@ impl Fleet {
     /// Writes a cluster with its first pools and all of their workers; once it returns, every list shows them.
     pub(crate) async fn cluster_insert(&self, mut tx: boatyard_store::Tx, new: NewCluster<'_>) -> Result<String> {
         let (now, by, account) = (new.now, new.caller.iam_id.clone(), new.account_id);
+        // It may have been deleted since the request named it; asked again, the request is told so.
+        if !resource_groups::id_taken(&mut tx, &new.group.id).await? {
+            return Err(Error::Busy);
+        }
         if let Some(limit) = self.catalog.quota(new.provider, "cluster", &new.region) {
             let there = clusters::count(&mut tx, account, new.provider.as_str(), &new.region).await?;
             if there >= i64::from(limit) {
@@ -51,6 +56,7 @@ impl Fleet {
 
     /// A new cluster with all of its pools and workers, to be written.
     pub(crate) fn cluster_draft(&self, mut new: NewCluster<'_>) -> Result<Draft> {
+        permit(new.caller, &Resource::clusters(new.account_id, &new.region, &new.group.id))?;
         let zone = self.catalog.any_zone(&new.spec.datacenter);
         new.spec.location = zone.map_or(&new.region, |zone| &zone.metro_name).to_owned();
         let id = id::xid(new.now);
@@ -107,6 +113,11 @@ fn row(id: &str, new: &NewCluster<'_>) -> ClusterRow {
 /// The account a request works in. The edge refuses tokens without one, so this is only a second lock on the door.
 pub(crate) fn account(caller: &Caller) -> Result<&str> {
     caller.account_id.as_deref().ok_or(Error::ClusterNotFound)
+}
+
+/// That what the request needs is allowed on `resource`.
+pub(crate) fn permit(caller: &Caller, resource: &Resource<'_>) -> Result<()> {
+    if caller.reaches(resource) { Ok(()) } else { Err(Error::Forbidden { action: caller.action().to_owned() }) }
 }
 
 /// The cluster's name, checked.

@@ -14,6 +14,9 @@ pub enum Error {
     /// Clients look for the beginning of this text.
     #[error("The specified worker pool could not be found.")]
     PoolNotFound,
+    /// What the caller may not do; the edge says who may.
+    #[error("You are not authorized for the action '{action}'.")]
+    Forbidden { action: String },
     #[error("A worker pool with the same name already exists within the cluster. Choose another name.")]
     PoolNameTaken,
     /// Clients look for the beginning of this text.

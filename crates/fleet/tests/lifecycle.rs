@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use boatyard_fleet::{ClassicClusterRequest, ClusterTarget, Error, VpcClusterRequest, WorkerFilter};
-use boatyard_iam::Caller;
+use boatyard_iam::Identity;
 use boatyard_runtime::{
     ClusterRuntime, MasterOrder, MasterStage, Pace, Progress, RemoveOrder, RemoveStage, WorkerOrder, WorkerStage,
 };
 use boatyard_store::{Domain, clusters, workers};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::{caller, group, open, runtime, yard, yard_on};
+use crate::support::{caller, group, identity, of, open, runtime, yard, yard_on};
 
 fn classic_request(name: &str) -> ClassicClusterRequest {
     ClassicClusterRequest {
@@ -132,7 +132,7 @@ async fn a_cluster_of_another_account_is_as_if_it_did_not_exist() {
         assert!(matches!(yard.fleet.cluster_delete(&other, name, None).await, Err(Error::ClusterNotFound)));
     }
     assert!(yard.fleet.clusters(&other).await.unwrap().is_empty());
-    let unscoped = Caller { account_id: None, ..caller("a") };
+    let unscoped = of(Identity { account_id: None, ..identity("a") });
     assert!(matches!(yard.fleet.cluster(&unscoped, &id, None).await, Err(Error::ClusterNotFound)));
     let theirs = yard.vpc_request("theirs").await;
     let refused = yard.fleet.vpc_cluster_create(&other, &group("b"), &theirs).await;

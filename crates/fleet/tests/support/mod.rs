@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use boatyard_core::Clock;
 use boatyard_fleet::{Catalog, Error, Fleet, Group, VpcClusterRequest, VpcPoolRequest};
-use boatyard_iam::Caller;
+use boatyard_iam::access::Rights;
+use boatyard_iam::{Caller, Identity};
 use boatyard_runtime::{ClusterRuntime, Pace, Timings, VirtualRuntime};
 use boatyard_store::{Domain, Store, accounts, resource_groups, users};
 use jiff::{SignedDuration, Timestamp};
@@ -28,13 +29,23 @@ pub fn group(of: &str) -> Group {
 }
 
 pub fn caller(account: &str) -> Caller {
-    Caller {
+    of(identity(account))
+}
+
+/// A caller who may do everything.
+pub fn of(identity: Identity) -> Caller {
+    Caller::new(Arc::new(identity), Arc::new(Rights::owner()), Timestamp::UNIX_EPOCH)
+}
+
+pub fn identity(account: &str) -> Identity {
+    Identity {
         iam_id: format!("IBMid-{account}"),
         email: format!("{account}@example.com"),
         name: account.to_owned(),
         account_id: Some(account.to_owned()),
         client_id: "bx".to_owned(),
         session_id: None,
+        apikey_id: None,
         expires_at: Timestamp::MAX,
         claims: Arc::default(),
     }
@@ -67,6 +78,8 @@ pub async fn account(store: &Store, id: &str) {
         account_id: id.to_owned(),
         name: "Default".to_owned(),
         is_default: true,
+        created_at: 0,
+        updated_at: 0,
     };
     resource_groups::insert(&mut tx, &row).await.unwrap();
     tx.commit().await.unwrap();
