@@ -1,5 +1,6 @@
 //! `/_boatyard/`: what is not of the imitated API. Health and metrics are open; the rest is for the installation's administrator.
 
+mod audit;
 mod faults;
 mod state;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::{Redirect, Response};
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use boatyard_core::clock::rfc3339_ms;
-use boatyard_iam::NewAccount;
+use boatyard_iam::{NewAccount, NewUser};
 use boatyard_store::{Domain, settings};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::request::Parts;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -20,9 +22,10 @@ use serde_json::json;
 use tracing::info;
 
 use crate::app::App;
+use crate::audit::Seen;
 use crate::call::RequestId;
 use crate::problem::{Context, Form, Problem};
-use crate::{authenticate, handlers, operations, respond};
+use crate::{authenticate, operations, respond};
 
 /// Name of the setting that keeps how far the clock was moved, in milliseconds.
 pub(crate) const CLOCK_OFFSET: &str = "clock_offset_ms";
@@ -38,10 +41,11 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/_boatyard/metrics", get(metrics))
         .route("/_boatyard/clock", get(clock_get).post(clock_advance))
         .route("/_boatyard/accounts", post(account_create))
+        .route("/_boatyard/users", post(user_provide))
         .route("/_boatyard/signing-keys/rotate", post(signing_key_rotate))
-        .route("/_boatyard/passcode", post(passcode).get(async || Redirect::to("/identity/passcode")))
         .route("/_boatyard/kubernetes/{cluster}", any(kubernetes))
         .route("/_boatyard/kubernetes/{cluster}/{*path}", any(kubernetes))
+        .merge(audit::router())
         .merge(faults::router())
         .merge(state::router())
 }
@@ -94,6 +98,7 @@ async fn clock_advance(State(app): State<Arc<App>>, request: Request) -> Respons
         };
         saved.await.map_err(|error| Problem::internal(Form::Containers, error))?;
         app.fleet.wake();
+        app.sweep.notify_one();
         info!(advance_seconds, "clock moved forward");
         Ok(clock(app))
     })
@@ -141,6 +146,33 @@ async fn account_create(State(app): State<Arc<App>>, request: Request) -> Respon
     .await
 }
 
+#[derive(Deserialize)]
+struct User {
+    username: String,
+    #[serde(default)]
+    given_name: String,
+    #[serde(default)]
+    family_name: String,
+    #[serde(default)]
+    password: Option<SecretString>,
+    #[serde(default)]
+    federated: bool,
+}
+
+/// Makes a user, or gives one who exists, such as one who was invited, another name and password.
+async fn user_provide(State(app): State<Arc<App>>, request: Request) -> Response {
+    administer(app, request, async |app, body| {
+        let User { username, given_name, family_name, password, federated } = parse(body)?;
+        let user = app.iam.user_provide(NewUser { username, given_name, family_name, password, federated }).await?;
+        let mut body = json!({ "iam_id": user.iam_id, "username": user.username });
+        if let Some(password) = &user.password {
+            body["password"] = json!(password.expose_secret());
+        }
+        Ok(respond::json(if user.made { StatusCode::CREATED } else { StatusCode::OK }, &body))
+    })
+    .await
+}
+
 /// From now on new tokens are signed with a new key; those signed before stay valid.
 async fn signing_key_rotate(State(app): State<Arc<App>>, request: Request) -> Response {
     administer(app, request, async |app, _| {
@@ -149,18 +181,6 @@ async fn signing_key_rotate(State(app): State<Arc<App>>, request: Request) -> Re
         Ok(respond::json(StatusCode::OK, &json!({ "kid": kid })))
     })
     .await
-}
-
-/// The form of the passcode page.
-async fn passcode(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    match operations::read(&parts.headers, body, Form::Token).await {
-        Ok(body) => {
-            let form = serde_urlencoded::from_bytes(&body).unwrap_or_default();
-            handlers::identity::passcode_page_submit(app, form).await
-        }
-        Err(problem) => answer(&app, &parts.extensions, problem),
-    }
 }
 
 /// The API server of a cluster. It is not built yet and says so as an API server would.
@@ -185,7 +205,7 @@ async fn administer(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let result = async {
-        authorise(&app, &parts.headers).await?;
+        authorise(&app, &parts).await?;
         let body = operations::read(&parts.headers, body, Form::Containers).await?;
         work(&app, &body).await
     };
@@ -193,9 +213,10 @@ async fn administer(
 }
 
 /// Lets only the administrator through.
-async fn authorise(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let caller = authenticate::caller(app, headers, Form::Management).await;
+async fn authorise(app: &App, parts: &Parts) -> Result<(), Problem> {
+    let caller = authenticate::caller(app, &parts.headers, Form::Management).await;
     let caller = caller.map_err(|problem| Problem { code: "A0003", kind: "Authentication", ..problem })?;
+    Seen::of_extensions(&parts.extensions).caller(&caller);
     if caller.iam_id == app.iam.administrator().await?.iam_id {
         return Ok(());
     }

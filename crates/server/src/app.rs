@@ -22,9 +22,15 @@ pub struct App {
     pub ca_pem: Arc<str>,
     pub data_dir: PathBuf,
     pub metrics: crate::metrics::Metrics,
+    pub audit: crate::audit::Trail,
+    pub limits: crate::limits::Limits,
     /// What was declared at start, to come back to.
     pub fixture: Option<crate::fixture::Fixture>,
+    /// Where users log in who have no password here.
+    pub(crate) provider: Option<crate::federation::Provider>,
     pub(crate) stopping: AtomicBool,
+    /// What is past its time is removed now and not only at its next turn: the clock was moved.
+    pub(crate) sweep: tokio::sync::Notify,
 }
 
 impl App {

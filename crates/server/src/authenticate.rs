@@ -1,8 +1,8 @@
 //! From an `Authorization` header to a caller.
 
-use std::sync::Arc;
-
+use boatyard_api::Operation;
 use boatyard_iam::Caller;
+use boatyard_iam::access::roles_with;
 use http::{HeaderMap, StatusCode, header};
 
 use crate::app::App;
@@ -13,7 +13,7 @@ use crate::problem::{Form, Problem};
 /// # Errors
 /// 401 without a token, with one that is expired, garbled or signed by somebody else, and for the container service also with
 /// one that names no account or another than the request does.
-pub async fn caller(app: &App, headers: &HeaderMap, form: Form) -> Result<Arc<Caller>, Problem> {
+pub async fn caller(app: &App, headers: &HeaderMap, form: Form) -> Result<Caller, Problem> {
     let token = bearer(headers).ok_or_else(|| missing(form))?;
     let caller = app.iam.authenticate(token).await.map_err(|error| refused(form, &error))?;
     if form == Form::Containers {
@@ -61,6 +61,50 @@ pub(crate) fn missing(form: Form) -> Problem {
         }
         Form::Token => Problem::new(StatusCode::UNAUTHORIZED, "BXNIM0308E", "", "No authorization header found"),
         Form::Management => Problem::new(StatusCode::UNAUTHORIZED, "BXNIM0308E", "", "No authorization header found"),
+    }
+}
+
+/// The answer to a caller without the role that an operation needs.
+pub(crate) fn forbidden(operation: &Operation, action: &str) -> Problem {
+    match Form::of(operation) {
+        Form::Containers => missing_role(action),
+        _ => {
+            let code = if operation.service == "iam-identity" { "BXNIM0513E" } else { "insufficient_permissions" };
+            missing_action(code, action)
+        }
+    }
+}
+
+/// A management service's answer to a caller without an action.
+pub(crate) fn missing_action(code: &'static str, action: &str) -> Problem {
+    let text = format!("You are not authorized to use this API. It needs the action '{action}'{}.", held_by(action));
+    Problem::new(StatusCode::FORBIDDEN, code, "", text)
+}
+
+/// The container service's answer to a caller without the role that an action needs.
+pub(crate) fn missing_role(action: &str) -> Problem {
+    let roles = roles_with(action).iter().filter(|role| *role != "Service Configuration Reader");
+    let roles: Vec<_> = roles.map(String::as_str).collect();
+    let text = match roles[..] {
+        [] => format!("You are not authorized for the action '{action}'. Contact the account administrator."),
+        [only] => format!(
+            "This action requires the {only} role for the cluster or its resource group. Contact the account administrator."
+        ),
+        // The least of them stands first.
+        [least, ..] => format!(
+            "This action requires the {least} role for the cluster or its resource group, or one that includes it ({}). \
+             Contact the account administrator.",
+            roles[1..].join(", ")
+        ),
+    };
+    Problem::new(StatusCode::FORBIDDEN, "A0008", "Authentication", text)
+        .recovery("To list your policies, run 'boatyard iam user-policies <user>'.")
+}
+
+fn held_by(action: &str) -> String {
+    match roles_with(action) {
+        [] => String::new(),
+        roles => format!(", which the roles {} hold", roles.join(", ")),
     }
 }
 

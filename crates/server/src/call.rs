@@ -22,7 +22,7 @@ pub struct Call {
     pub request_id: RequestId,
     pub(crate) query: String,
     pub(crate) path: Vec<(&'static str, String)>,
-    pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) caller: Option<Caller>,
     /// How long ago the tokens in a kubeconfig are to have been made, in seconds: 0, but for a fault.
     pub(crate) kubeconfig_age: i64,
 }
@@ -44,7 +44,7 @@ impl Call {
     ///
     /// # Errors
     /// 401 if the operation is public and no token came along; of others the caller is always known.
-    pub fn caller(&self) -> Result<&Arc<Caller>, Problem> {
+    pub fn caller(&self) -> Result<&Caller, Problem> {
         self.caller.as_ref().ok_or_else(|| crate::authenticate::missing(Form::of(self.operation)))
     }
 
@@ -118,6 +118,7 @@ impl Call {
         let code = match Form::of(self.operation) {
             Form::Containers => "E0011",
             Form::Token => "BXNIM0106E",
+            Form::Management if self.operation.service == "iam-policy-management" => "invalid_body",
             Form::Management => "invalid_request",
         };
         let text = "The input parameters in the request body are either incomplete or in the wrong format.";

@@ -20,7 +20,7 @@ use crate::respond;
 /// Names the faults that struck a request, so that nobody looks for the mistake elsewhere.
 pub(crate) const HEADER: &str = "x-boatyard-fault";
 /// How old the tokens in an expired kubeconfig are, in seconds: an hour past the date of the longer lived of the two.
-const KUBECONFIG_AGE: i64 = boatyard_iam::REFRESH_TOKEN_SECONDS + 3600;
+const KUBECONFIG_AGE: i64 = boatyard_iam::KUBE_REFRESH_TOKEN_SECONDS + 3600;
 /// Operations that answer a kubeconfig.
 const KUBECONFIGS: [&str; 3] = ["GetClusterConfig", "GetKubeconfig", "ApplyRBACAndGetKubeconfig"];
 /// What a request that gets no answer is counted as; nobody reads it.

@@ -2,15 +2,19 @@
 
 mod admin;
 mod app;
+mod audit;
 mod authenticate;
 mod call;
 mod config;
 mod faults;
+mod federation;
 mod files;
 pub mod fixture;
 pub mod handlers;
+mod limits;
 mod metrics;
 mod operations;
+mod pages;
 mod problem;
 mod reference;
 mod respond;
@@ -20,6 +24,8 @@ mod transport;
 #[cfg(feature = "validate-answers")]
 mod validate;
 
-pub use config::{Config, Error, Pace};
+pub use boatyard_iam::Naming;
+pub use config::{Config, Error, IpNet, Pace, Retention};
+pub use federation::OidcConfig;
 pub use fixture::Fixture;
 pub use start::{Running, start};

@@ -15,16 +15,18 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use boatyard_api::{Method, Operation, ops};
+use boatyard_api::{Access, Method, Operation, ops};
+use boatyard_iam::Caller;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::App;
+use crate::audit::{Arrived, Seen};
 use crate::call::{Call, RequestId};
 use crate::problem::{Context, Form, Problem};
-use crate::{authenticate, faults};
+use crate::{audit, authenticate, faults};
 
 /// The largest request body, in bytes. The largest a client has reason to send is a few kilobytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -85,7 +87,7 @@ impl Bindings {
                 let handler = Arc::clone(handler);
                 let serve = move |State(app): State<Arc<App>>, parameters: PathParameters, request: Request| {
                     let handler = Arc::clone(&handler);
-                    async move { serve(app, operation, handler, parameters, request).await }
+                    audit::to_the_end(operation, serve(app, operation, handler, parameters, request))
                 };
                 let form = Form::of(operation);
                 let wrong_method =
@@ -143,19 +145,21 @@ async fn serve(
 ) -> Response {
     let started = app.clock.now();
     let timer = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let request_id = RequestId::of_extensions(&parts.extensions);
     let form = Form::of(operation);
+    let values: Result<Vec<_>, _> =
+        parameters.map(|found| parameter_names(operation).zip(found.iter().map(|(_, value)| value.to_owned())).collect());
+    let arrived = Arrived::of(operation, &mut parts, values.as_deref().unwrap_or_default());
     let user_agent = parts.headers.get(header::USER_AGENT).cloned();
     #[cfg(feature = "validate-answers")]
     let path = parts.uri.path().to_owned();
-    let result = match parameters {
-        Ok(parameters) => {
-            let values = parameter_names(operation).zip(parameters.iter().map(|(_, value)| value.to_owned())).collect();
-            answer(&app, operation, handler, values, parts, body, request_id.clone()).await
-        }
+    let result = match values {
+        Ok(values) => answer(&app, operation, handler, values, parts, body, request_id.clone()).await,
         Err(_) => Err(refuse(form, StatusCode::BAD_REQUEST, "The path holds escapes that are not UTF-8 text.".to_owned())),
     };
+    let code = result.as_ref().err().map(|problem| problem.code);
+    app.limits.refused(operation, arrived.origin.address.as_ref(), code);
     let response = result.unwrap_or_else(|problem| {
         let user_agent = user_agent.as_ref().and_then(|v| v.to_str().ok()).unwrap_or_default();
         let ended = app.clock.now();
@@ -169,7 +173,7 @@ async fn serve(
         true => response,
         false => crate::validate::checked(operation, &path, response).await,
     };
-    response
+    arrived.record(&app, response, code).await
 }
 
 async fn answer(
@@ -181,12 +185,19 @@ async fn answer(
     body: Body,
     request_id: RequestId,
 ) -> Result<Response, Problem> {
-    let form = Form::of(operation);
+    let (form, seen) = (Form::of(operation), Seen::of_extensions(&parts.extensions));
+    app.limits.address(operation, parts.extensions.get())?;
     let caller = match operation.public {
         true => None,
-        false => Some(authenticate::caller(app, &parts.headers, form).await?),
+        false => {
+            let caller = authenticate::caller(app, &parts.headers, form).await?;
+            seen.caller(&caller);
+            app.limits.identity(&caller.iam_id, form)?;
+            Some(authorize(operation, &path, caller)?)
+        }
     };
     let body = read(&parts.headers, body, form).await?;
+    seen.body(&body);
     let query = parts.uri.query().unwrap_or_default().to_owned();
     // No name or ID holds a NUL, and not every database can.
     if query.contains("%00") || path.iter().any(|(_, value): &(_, String)| value.contains('\0')) {
@@ -195,6 +206,25 @@ async fn answer(
     let headers = parts.headers;
     let call = Call { app: Arc::clone(app), operation, headers, body, request_id, query, path, caller, kubeconfig_age: 0 };
     faults::around(call, async |call| handle(&handler, call).await).await
+}
+
+/// The gate before every handler: the caller has what the operation needs, as far as that can be told without looking at what the
+/// request is about.
+fn authorize(operation: &Operation, path: &[(&'static str, String)], caller: Caller) -> Result<Caller, Problem> {
+    let caller = caller.acting(operation.access.action());
+    let checked = match operation.access {
+        Access::Open => return Ok(caller),
+        Access::Account(action) => caller.permit_account(action),
+        Access::Resource(action) => caller.permit_somewhere(action),
+        Access::Own(_) => Ok(()),
+    };
+    // A token is for one account; whatever the path says of another is not the caller's business.
+    let named = path.iter().find(|(name, _)| *name == "account_id").map(|(_, account)| account.as_str());
+    let foreign = named.is_some_and(|named| caller.account_id.as_deref() != Some(named));
+    match checked {
+        Ok(()) if !foreign => Ok(caller),
+        _ => Err(authenticate::forbidden(operation, operation.access.action())),
+    }
 }
 
 /// The handler's answer, or that it failed or took too long.

@@ -24,7 +24,7 @@ pub struct Problem {
     pub code: &'static str,
     /// What is wrong, for the person who has to act on it.
     pub description: String,
-    /// More than fits one line: `errorDetails` of IAM, nothing elsewhere.
+    /// More than fits one line: `errorDetails` of the token service, a part of the text elsewhere.
     pub details: Option<Box<str>>,
     /// `type` of the container service's errors: `General`, `Provisioning`, `Authentication`, …
     pub kind: &'static str,
@@ -33,9 +33,21 @@ pub struct Problem {
     /// Seconds after which the request may be sent again: the header `Retry-After`.
     pub retry_after: Option<NonZeroU32>,
     /// The cause of a 5xx, for the log only.
-    pub cause: Option<Box<str>>,
+    pub cause: Option<Box<Cause>>,
     /// What faults have to do with it.
     pub struck: Option<Box<Struck>>,
+    /// What stands in the way, as programs read it: `details` of an error of a management service.
+    pub conflict: Option<Box<Value>>,
+}
+
+/// Why a request failed. Behind one pointer, as nearly no problem has one and all are handed around by value.
+#[derive(Debug)]
+pub struct Cause(String);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The marks that faults leave on an answer.
@@ -60,6 +72,7 @@ impl Problem {
             retry_after: None,
             cause: None,
             struck: None,
+            conflict: None,
         }
     }
 
@@ -91,7 +104,10 @@ impl Problem {
         };
         let text =
             "An internal error occurred while processing your request. The server's log has the cause under this request's ID.";
-        Self { cause: Some(cause.to_string().into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "General", text) }
+        Self {
+            cause: Some(Box::new(Cause(cause.to_string()))),
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "General", text)
+        }
     }
 
     /// The answer to `request` in the form of `form`.
@@ -133,11 +149,7 @@ impl Problem {
         let mut body = Map::new();
         body.insert("incidentID".to_owned(), json!(request.incident()));
         body.insert("code".to_owned(), json!(code));
-        let description = match &self.details {
-            Some(details) => format!("{} {details}", self.description),
-            None => self.description.clone(),
-        };
-        body.insert("description".to_owned(), json!(description));
+        body.insert("description".to_owned(), json!(self.text()));
         if !kind.is_empty() {
             body.insert("type".to_owned(), json!(kind));
         }
@@ -174,13 +186,21 @@ impl Problem {
         body
     }
 
-    /// `{"trace", "errors": [{"code", "message"}], "status_code"}`.
+    /// `{"trace", "errors": [{"code", "message", "details"}], "status_code"}`; most errors have no details.
     fn management_body(&self, request: &RequestId) -> Value {
-        json!({
-            "trace": request.as_str(),
-            "errors": [{ "code": self.code_and_type().0, "message": self.description }],
-            "status_code": self.status.as_u16(),
-        })
+        let mut error = json!({ "code": self.code_and_type().0, "message": self.text() });
+        if let Some(conflict) = &self.conflict {
+            error["details"] = (**conflict).clone();
+        }
+        json!({ "trace": request.as_str(), "errors": [error], "status_code": self.status.as_u16() })
+    }
+
+    /// All that is said, in one line.
+    fn text(&self) -> String {
+        match &self.details {
+            Some(details) => format!("{} {details}", self.description),
+            None => self.description.clone(),
+        }
     }
 }
 

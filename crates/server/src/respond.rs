@@ -32,6 +32,13 @@ pub fn empty(status: StatusCode) -> Response {
     response
 }
 
+/// The answer, not to be kept by anything on its way: it holds secrets.
+#[must_use]
+pub fn private(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 fn escape_html(json: Vec<u8>) -> Vec<u8> {
     if !json.iter().any(|b| matches!(b, b'<' | b'>' | b'&')) {
         return json;

@@ -9,26 +9,33 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware;
 use axum::response::Response;
-use boatyard_core::Clock;
+use boatyard_core::{Clock, Sealer};
 use boatyard_fleet::{Catalog, Fleet};
 use boatyard_iam::{FirstSecrets, FirstStart, Iam};
 use boatyard_runtime::VirtualRuntime;
-use boatyard_store::{Store, settings};
+use boatyard_store::sealing::Keys;
+use boatyard_store::{Domain, Store, audit, settings};
 use http::{StatusCode, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::App;
+use crate::audit::Trail;
 use crate::call::RequestId;
+use crate::config::Retention;
+use crate::federation::Provider;
 use crate::fixture::{self, Parts};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::problem::{Context, Form, Problem};
-use crate::{Config, Error, admin, files, handlers, reference, respond, tls, transport};
+use crate::{Config, Error, admin, files, handlers, pages, reference, respond, tls, transport};
 
 const CREDENTIALS_FILE: &str = "credentials.json";
 /// Secrets of the administrator until they stand in the credentials file.
@@ -67,6 +74,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let listener = listener.map_err(|source| Error::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
     let public_url = public_url(config.public_url.as_deref(), address)?;
+    let provider = config.provider.clone().map(|provider| Provider::new(provider, &public_url)).transpose()?;
 
     let host = public_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     let identity = tls::identity(&config.data_dir, &tls::names(address.ip(), &host))?;
@@ -79,7 +87,10 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     );
     let credentials_file = config.data_dir.join(CREDENTIALS_FILE);
     administrator(&iam, &config, &public_url).await?;
+    let (audit, trail_task) = Trail::start(store.clone());
     let app = Arc::new(App {
+        limits: Limits::new(&clock, config.requests_per_second, config.token_requests_per_second),
+        audit,
         store,
         clock,
         iam,
@@ -89,13 +100,19 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         data_dir: config.data_dir,
         metrics: Metrics::new(),
         fixture: config.fixture,
+        provider,
         stopping: AtomicBool::new(false),
+        sweep: Notify::new(),
     });
     app.fleet.upgrade().await?;
     known_state(&app).await?;
     let stop = CancellationToken::new();
-    let server = tokio::spawn(transport::serve(listener, identity.config, router(&app), app.metrics.clone(), stop.clone()));
-    let background = background(&app);
+    let server = {
+        let proxies = config.trusted_proxies.into();
+        tokio::spawn(transport::serve(listener, identity.config, router(&app), proxies, app.metrics.clone(), stop.clone()))
+    };
+    let mut background = background(&app, config.signing_key_days, config.retention);
+    background.push(trail_task);
     info!(endpoint = %app.public_url, %address, pace = ?config.pace, version = env!("CARGO_PKG_VERSION"), "serving");
     Ok(Running { app, address, credentials_file, stop, server, background, claim })
 }
@@ -153,6 +170,7 @@ impl Running {
         if let Err(error) = self.server.await {
             warn!(%error, "the server ended badly");
         }
+        self.app.audit.flush().await;
         for task in self.background {
             task.abort();
             // It was told to end wherever it is; steps are idempotent.
@@ -165,9 +183,15 @@ impl Running {
 }
 
 async fn open_store(config: &Config) -> Result<Store, Error> {
+    let keys = match &config.encryption_keys {
+        Some(text) => Keys::Given(Sealer::parse(text).map_err(Error::EncryptionKeys)?),
+        None => Keys::Folder(config.data_dir.clone()),
+    };
     match config.database_url.as_ref().map(SecretString::expose_secret) {
-        None => Ok(Store::sqlite(&config.data_dir).await?),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Store::postgres(url).await?),
+        None => Ok(Store::sqlite_with(&config.data_dir, keys).await?),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Store::postgres(url, keys).await?)
+        }
         Some(_) => Err(Error::DatabaseUrl),
     }
 }
@@ -249,8 +273,14 @@ fn router(app: &Arc<App>) -> Router {
     Router::new()
         .merge(handlers::bindings().into_router())
         .merge(reference::router())
-        .merge(admin::router())
+        .merge(
+            admin::router()
+                .layer(middleware::from_fn_with_state(Arc::clone(app), crate::audit::administration))
+                .layer(middleware::from_fn(crate::audit::uninterrupted)),
+        )
+        .merge(pages::router().layer(middleware::from_fn(crate::audit::uninterrupted)))
         .fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), pages::over_https))
         .with_state(Arc::clone(app))
 }
 
@@ -270,7 +300,17 @@ async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response {
     response
 }
 
-fn background(app: &Arc<App>) -> Vec<JoinHandle<()>> {
+/// Forgets events that are past their time, or too many.
+async fn retain(app: &App, retention: Retention) -> boatyard_store::Result<()> {
+    let days = i64::from(retention.days) * 24 * 3600 * 1000;
+    let before = if days == 0 { i64::MIN } else { app.clock.now().as_millisecond().saturating_sub(days) };
+    let most = if retention.events == 0 { i64::MAX } else { i64::from(retention.events) };
+    let mut tx = app.store.write(Domain::Audit).await?;
+    audit::old_delete(&mut tx, before, most).await?;
+    tx.commit().await
+}
+
+fn background(app: &Arc<App>, signing_key_days: u32, retention: Retention) -> Vec<JoinHandle<()>> {
     let reconciler = tokio::spawn({
         let fleet = app.fleet.clone();
         async move { fleet.run().await }
@@ -285,10 +325,20 @@ fn background(app: &Arc<App>) -> Vec<JoinHandle<()>> {
         }
     });
     let sweep = tokio::spawn({
-        let (iam, fleet) = (app.iam.clone(), app.fleet.clone());
+        let app = Arc::clone(app);
         async move {
+            let App { iam, fleet, .. } = &*app;
             loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::select! {
+                    () = tokio::time::sleep(SWEEP) => {}
+                    () = app.sweep.notified() => {}
+                }
+                if let Err(error) = retain(&app, retention).await {
+                    warn!(%error, "old events could not be removed from the trail");
+                }
+                if let Err(error) = iam.signing_keys_sweep(signing_key_days).await {
+                    warn!(%error, "signing keys could not be replaced or forgotten");
+                }
                 if let Err(error) = fleet.sweep().await {
                     warn!(%error, "workers that are long gone could not be forgotten");
                 }

@@ -4,17 +4,19 @@
 //! a connection from its first byte on.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +28,7 @@ use tracing::{debug, warn};
 
 use crate::call::RequestId;
 use crate::faults::Dropped;
+use crate::limits::client_address;
 use crate::metrics::Metrics;
 use crate::operations;
 
@@ -43,6 +46,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     router: Router,
+    proxies: Arc<[IpNet]>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
@@ -56,9 +60,9 @@ pub(crate) async fn serve(
             () = stop.cancelled() => break,
         };
         let Ok(place) = place else { break };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Too many open files, most likely: others must end before this can work again.
                     warn!(%error, "cannot accept a connection");
@@ -69,10 +73,12 @@ pub(crate) async fn serve(
             () = stop.cancelled() => break,
         };
         let (acceptor, router, watcher, metrics) = (acceptor.clone(), router.clone(), graceful.watcher(), metrics.clone());
-        let stop = stop.clone();
+        let (stop, proxies) = (stop.clone(), Arc::clone(&proxies));
         tokio::spawn(async move {
             let _open = (place, metrics.connection());
-            if let Err(error) = connection(stream, &acceptor, router, watcher, &stop).await {
+            if let Err(error) =
+                connection((stream, Peer { ip: peer.ip(), proxies, tls: false }), &acceptor, router, watcher, &stop).await
+            {
                 debug!(%error, "connection ended");
             }
         });
@@ -81,10 +87,36 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
 }
 
+/// Where a request comes from; stands in its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ClientAddress(pub IpAddr);
+
+/// Whether what a client sends is encrypted on its way; stands in the extensions of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encrypted(pub bool);
+
+impl Encrypted {
+    /// Without TLS here, it may be there up to a proxy. That is believed of anybody: browsers do not say it, and whoever does so
+    /// wrongly is no better off. Proxies that are trusted and say nothing are taken to be asked as `--public-url` says.
+    fn of(tls: bool, trusted: bool, headers: &HeaderMap) -> Self {
+        let said = headers.get_all("x-forwarded-proto").iter().next_back().and_then(|value| value.to_str().ok());
+        let proxied =
+            said.map_or(trusted, |said| said.rsplit(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https"));
+        Self(tls || proxied)
+    }
+}
+
+/// Who connected, and which of those are proxies to be believed.
+struct Peer {
+    ip: IpAddr,
+    proxies: Arc<[IpNet]>,
+    tls: bool,
+}
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn connection(
-    stream: TcpStream,
+    (stream, mut peer): (TcpStream, Peer),
     acceptor: &TlsAcceptor,
     router: Router,
     watcher: Watcher,
@@ -101,22 +133,28 @@ async fn connection(
         return Ok(());
     }
     if first[0] == TLS_HANDSHAKE {
+        peer.tls = true;
         let stream = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await??;
-        speak(stream, router, watcher).await
+        speak(stream, peer, router, watcher).await
     } else {
-        speak(stream, router, watcher).await
+        speak(stream, peer, router, watcher).await
     }
 }
 
-async fn speak<S>(stream: S, router: Router, watcher: Watcher) -> Result<(), BoxError>
+async fn speak<S>(stream: S, peer: Peer, router: Router, watcher: Watcher) -> Result<(), BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         let request_id = RequestId::of(request.headers());
+        let address = client_address(&peer.proxies, peer.ip, request.headers());
+        let trusted = peer.proxies.iter().any(|network| network.contains(&peer.ip.to_canonical()));
+        let encrypted = Encrypted::of(peer.tls, trusted, request.headers());
         let mut request = without_trailing_slash(request.map(Body::new));
         request.extensions_mut().insert(request_id.clone());
+        request.extensions_mut().insert(address);
+        request.extensions_mut().insert(encrypted);
         async move {
             let Ok(mut response) = router.call(request).await.map_err(|never: Infallible| match never {});
             if let Some(dropped) = response.extensions().get::<Dropped>() {
@@ -157,6 +195,18 @@ fn without_trailing_slash(mut request: Request<Body>) -> Request<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_may_have_been_asked_over_https() {
+        let of = |tls, trusted, said: Option<&str>| {
+            let said = said.map(|said| (http::HeaderName::from_static("x-forwarded-proto"), said.parse().unwrap()));
+            Encrypted::of(tls, trusted, &said.into_iter().collect()).0
+        };
+        assert!(
+            of(true, false, None) && of(false, false, Some("https")) && of(false, true, None) && of(true, true, Some("http"))
+        );
+        assert!(!of(false, false, None) && !of(false, true, Some("http")) && !of(false, false, Some("https, http")));
+    }
 
     #[test]
     fn a_trailing_slash_means_nothing() {

@@ -46,6 +46,7 @@ async fn reset(State(app): State<Arc<App>>, request: Request) -> Response {
         snapshot::reset(&mut tx, &administrator.account_id).await.map_err(internal)?;
         tx.commit().await.map_err(internal)?;
         app.clock.set(0);
+        app.limits.clear();
         start::known_state(app).await.map_err(internal)?;
         app.fleet.wake();
         info!("reset to the known state");
@@ -57,7 +58,7 @@ async fn reset(State(app): State<Arc<App>>, request: Request) -> Response {
 /// Everything but the signing keys, as lines of JSON, as it is at one instant.
 async fn snapshot_save(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    if let Err(problem) = authorise(&app, &parts.headers).await {
+    if let Err(problem) = authorise(&app, &parts).await {
         return answer(&app, &parts.extensions, problem);
     }
     let (sender, receiver) = mpsc::channel(PIECES);
@@ -86,7 +87,7 @@ async fn snapshot_save(State(app): State<Arc<App>>, request: Request) -> Respons
 async fn snapshot_load(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let loaded = async {
-        authorise(&app, &parts.headers).await?;
+        authorise(&app, &parts).await?;
         // On disk first: the database is not kept from others while a client sends, and a file that is damaged is refused unopened.
         let mut file = spool(&app, &parts.headers, body).await?;
         snapshot::check(rewound(&mut file).await?).await?;
@@ -107,6 +108,7 @@ async fn load(app: &App, file: BufReader<&mut File>) -> Result<Response, Problem
     let offset = settings::get(&mut tx, CLOCK_OFFSET).await.map_err(internal)?;
     tx.commit().await.map_err(internal)?;
     app.clock.set(offset.and_then(|offset| offset.parse().ok()).unwrap_or(0));
+    app.limits.clear();
     start::credentials_account_set(&app.data_dir, &account_id).map_err(internal)?;
     app.fleet.wake();
     info!("snapshot loaded");

@@ -255,6 +255,7 @@ impl From<Error> for Problem {
             Error::ClusterNotFound => new(missing, "G0004", "General").recovery(
                 "To list the clusters you have access to, run 'boatyard ks cluster ls'. To check your target, run 'boatyard target'.",
             ),
+            Error::Forbidden { action } => crate::authenticate::missing_role(&action),
             Error::ClusterNameTaken => new(conflict, "E0007", "Provisioning")
                 .recovery("To list the clusters in your account, run 'boatyard ks cluster ls'."),
             Error::ClusterName(_) | Error::PoolName(_) | Error::Missing(_) | Error::Invalid(_) => new(bad, "E0011", "BadRequest"),

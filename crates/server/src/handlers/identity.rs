@@ -1,18 +1,16 @@
 //! The token service: `/identity/…`.
 
-use std::sync::Arc;
-
 use axum::response::Response;
 use boatyard_api::iam_token::{JsonWebKey, JsonWebKeySet, OpenIdConfiguration, PasscodeResponse, TokenResponse};
 use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_iam::{Error, Form, TokenRequest};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::app::App;
 use crate::call::Call;
+use crate::pages::{self, Visit};
 use crate::problem::{self, Problem};
-use crate::respond;
+use crate::respond::{self, private};
 
 /// `POST /identity/token`
 pub async fn token_create(call: Call) -> Result<Response, Problem> {
@@ -130,31 +128,13 @@ pub async fn token_revoke(call: Call) -> Result<Response, Problem> {
     Ok(respond::empty(StatusCode::OK))
 }
 
-/// `GET /identity/passcode`: the page on which a person signs in and reads a passcode.
-pub async fn passcode_page(_: Call) -> Result<Response, Problem> {
-    Ok(page(StatusCode::OK, SIGN_IN))
-}
-
-/// What the page's form sends.
-pub async fn passcode_page_submit(app: Arc<App>, mut form: Vec<(String, String)>) -> Response {
-    form.retain(|(_, value)| !value.contains('\0'));
-    let form = Form::new(form);
-    let fields = (form.get("username").ok().flatten(), form.get("password").ok().flatten());
-    let (Some(username), Some(password)) = fields else {
-        return page(StatusCode::BAD_REQUEST, &notice("Enter your user name and your password."));
-    };
-    match app.iam.passcode_create_with_password(username, &SecretString::from(password.to_owned())).await {
-        Ok(passcode) => page(StatusCode::OK, &code(&passcode, &app.public_url)),
-        Err(error) => {
-            let problem = Problem::from(error);
-            let text = problem.details.as_deref().unwrap_or(&problem.description);
-            page(problem.status, &notice(text))
-        }
-    }
+/// `GET /identity/passcode`: the page on which a person reads a passcode, after a login.
+pub async fn passcode_page(call: Call) -> Result<Response, Problem> {
+    Ok(pages::passcode::show(&Visit::of_call(call)).await)
 }
 
 /// The form of the request. Fields may only come in a form: anything else was sent by mistake.
-fn form(call: &Call) -> Result<Form, Problem> {
+pub(super) fn form(call: &Call) -> Result<Form, Problem> {
     let label = call.header("content-type").unwrap_or_default();
     let media_type = label.split(';').next().unwrap_or_default().trim();
     if media_type.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -166,66 +146,6 @@ fn form(call: &Call) -> Result<Form, Problem> {
     }
     let text = "The request body must be of the type application/x-www-form-urlencoded.";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BXNIM0106E", "", text))
-}
-
-/// Answers with secrets are not to be kept by anything on their way.
-fn private(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-const STYLE: &str = "\
-:root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;background:Canvas;color:CanvasText}\
-main{width:min(22rem,calc(100vw - 3rem))}\
-h1{font-size:1.4rem;margin:0 0 .25rem}\
-p{margin:.25rem 0 1rem}\
-label{display:block;margin:.75rem 0 .25rem}\
-input{box-sizing:border-box;width:100%;padding:.5rem;font:inherit;border:1px solid GrayText;border-radius:.25rem}\
-button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;font-weight:600;border:0;border-radius:.25rem;background:#0f62fe;color:#fff}\
-button:focus-visible,input:focus-visible{outline:3px solid #78a9ff}\
-.notice{border-left:.25rem solid #da1e28;padding:.5rem .75rem}\
-code{display:block;font-size:1.6rem;letter-spacing:.08em;padding:.75rem;border:1px solid GrayText;border-radius:.25rem;text-align:center;user-select:all}\
-.line{font-size:.85rem;letter-spacing:0;text-align:left;overflow-wrap:anywhere}";
-
-const SIGN_IN: &str = "\
-<h1>One-time passcode</h1><p>Sign in to get a passcode for your command line.</p>\
-<form method=\"post\" action=\"/_boatyard/passcode\">\
-<label for=\"username\">User name</label><input id=\"username\" name=\"username\" type=\"text\" autocomplete=\"username\" required autofocus>\
-<label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\
-<button>Get a passcode</button></form>";
-
-fn notice(text: &str) -> String {
-    format!("<p class=\"notice\" role=\"alert\">{}</p>{SIGN_IN}", escape(text))
-}
-
-fn code(passcode: &str, public_url: &str) -> String {
-    let minutes = boatyard_iam::PASSCODE_SECONDS / 60;
-    format!(
-        "<h1>Your one-time passcode</h1><p>Good once, for {minutes} minutes. Paste it where your command line asks for it.</p>\
-         <code>{passcode}</code><p>Or run:</p><code class=\"line\">boatyard login -a {url} --sso --passcode {passcode}</code>",
-        passcode = escape(passcode),
-        url = escape(public_url),
-    )
-}
-
-fn page(status: StatusCode, body: &str) -> Response {
-    let html = format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
-         initial-scale=1\"><title>Boatyard passcode</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
-    );
-    let mut response = private(respond::with_type(status, "text/html; charset=utf-8", html));
-    let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// The table from the identity service's refusals to status, code and text. Codes are the service's own where they are known.
@@ -258,6 +178,7 @@ impl From<Error> for Problem {
                 .details("The Authorization header must be 'Basic' and the base64 of client and secret with a colon between."),
             Error::ApiKeyNotFound => new(bad, "BXNIM0415E"),
             Error::ApiKeyDisabled => new(bad, "BXNIM0462E"),
+            Error::ApiKeyExpired => new(bad, "BXNIM0438E").details("Its date of expiry has passed. Make another key, or log in otherwise."),
             Error::ApiKeyOfOtherAccount => new(bad, "BXNIM0411E").details(
                 "An API key belongs to the account it was made in and gives no access to others. Log in to the other account and use a key of \
                  it, or leave 'bss_account' out.",
@@ -274,6 +195,14 @@ impl From<Error> for Problem {
             }
             Error::RefreshTokenInvalid => new(bad, "BXNIM0407E").details("Log in again to get a new refresh token."),
             Error::RefreshTokenExpired => new(bad, "BXNIM0408E"),
+            Error::RefreshTokenReused => new(bad, "BXNIM0407E").details(
+                "It was used before, and another one issued for it. Whoever has the other one is logged out as well. Log in again.",
+            ),
+            Error::SessionEnded { session } => {
+                new(bad, "BXNIM0439E").details(format!("Session '{session}' is invalidated by age or inactivity, as the account's settings say. Log in again."))
+            }
+            Error::Unscoped => new(denied, "BXNIM0513E").details("Request a token with the ID of your account as 'bss_account'."),
+            Error::Forbidden { action } => new(StatusCode::FORBIDDEN, "BXNIM0513E").details(format!("It needs the action '{action}'.")),
             Error::RefreshTokenOfOtherClient => {
                 new(bad, "BXNIM0407E").details("A refresh token is good for the client that it was issued to. Log in again with this client.")
             }
@@ -282,6 +211,10 @@ impl From<Error> for Problem {
                 new(bad, "BXNIM0436E").details(format!("You are not a member of the account '{account}', or it does not exist."))
             }
             Error::TokenMalformed | Error::TokenForeign | Error::TokenExpired => new(denied, "BXNIM0407E"),
+            Error::ProfileNotTrusted => new(bad, "BXNIM0446E").details(
+                "Check the ID or the name of the profile. Its account's administrator adds your identity, or a rule that fits your claims, to it.",
+            ),
+            Error::AssumedLasts => new(bad, "BXNIM0106E").details("Leave 'delegated_refresh_token' out of 'response_type'."),
             Error::AccountNotFound => new(StatusCode::NOT_FOUND, "BXNIM0404E"),
             Error::NotAcceptable(_) => new(bad, "E0011"),
             Error::Key(_) | Error::Interrupted(_) | Error::Store(_) => Problem::internal(problem::Form::Token, error),
@@ -299,10 +232,5 @@ mod tests {
     fn a_passcode_answer_holds_text_only() {
         let body = serde_json::to_value(PasscodeResponse { passcode: "abc".to_owned() }).unwrap();
         assert!(body.as_object().unwrap().values().all(Value::is_string));
-    }
-
-    #[test]
-    fn what_a_person_typed_is_only_text_on_the_page() {
-        assert_eq!(escape("<b onclick='x'>&\""), "&lt;b onclick=&#39;x&#39;&gt;&amp;&quot;");
     }
 }

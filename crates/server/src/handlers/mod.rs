@@ -1,7 +1,9 @@
 //! One file for each resource: parse the request, call the rule, shape the answer.
 
+pub mod access_groups;
 pub mod accounts;
 pub mod addons;
+pub mod api_keys;
 pub mod catalog;
 pub mod classic_subnets;
 pub mod cluster_shapes;
@@ -10,18 +12,26 @@ pub mod dedicated_hosts;
 pub mod flavor_shapes;
 pub mod graphql;
 pub mod identity;
+pub mod identity_settings;
 pub mod infrastructure;
 pub mod kubeconfig;
+mod manage;
 pub mod masters;
 pub mod networks;
+pub mod policies;
 pub mod pool_shapes;
 pub mod pools;
+pub mod profiles;
 pub mod resource_groups;
+pub mod roles;
+pub mod service_ids;
+pub mod sessions;
+pub mod users;
 pub mod worker_shapes;
 pub mod workers;
 
 use axum::response::Response;
-use boatyard_api::ops::{accounts as account_ops, containers, iam_token, resource_manager};
+use boatyard_api::ops::{accounts as account_ops, containers, iam_token};
 use boatyard_fleet::{Cluster, ClusterTarget, Error, Provider};
 use http::StatusCode;
 
@@ -48,18 +58,27 @@ pub fn bindings() -> Bindings {
         .bind(&iam_token::GetUserInfo, identity::userinfo_get)
         .bind(&iam_token::RevokeToken, identity::token_revoke)
         .bind(&account_ops::ListAccounts, accounts::accounts_list)
-        .bind(&account_ops::GetAccount, accounts::account_get)
-        .bind(&resource_manager::ListResourceGroups, resource_groups::resource_groups_list);
+        .bind(&account_ops::GetAccount, accounts::account_get);
     let resources = [
+        access_groups::bind,
         addons::bind,
+        api_keys::bind,
         catalog::bind,
         classic_subnets::bind,
         dedicated_hosts::bind,
         graphql::bind,
+        identity_settings::bind,
         infrastructure::bind,
         masters::bind,
         networks::bind,
+        policies::bind,
         pools::bind,
+        resource_groups::bind,
+        sessions::bind,
+        users::bind,
+        profiles::bind,
+        service_ids::bind,
+        roles::bind,
         workers::bind,
     ];
     let bindings = resources.into_iter().fold(bindings, |all, bind| bind(all));
@@ -106,4 +125,9 @@ fn given(text: &Option<String>) -> &str {
 /// The answer without a body of an operation that was carried out.
 fn done(call: &Call) -> Result<Response, Problem> {
     Ok(respond::empty(StatusCode::from_u16(call.operation.success).unwrap_or(StatusCode::NO_CONTENT)))
+}
+
+/// A date as management services write it, from milliseconds since the Unix epoch.
+fn date(ms: i64) -> String {
+    boatyard_core::clock::rfc3339_ms(boatyard_core::clock::from_ms(ms))
 }
