@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    account, catalog, clock, cluster, completion, dedicated, env, fault, fixture, iam, infrastructure, login, network, serve,
-    state, target, worker, worker_pool, zone,
+    account, audit, catalog, clock, cluster, completion, dedicated, env, fault, fixture, iam, infrastructure, login, network,
+    resource, serve, state, target, worker, worker_pool, zone,
 };
 use crate::demo;
 use crate::output::Common;
@@ -50,12 +50,15 @@ pub enum Command {
     Logout(Common),
     /// Show or change the account and the resource group that commands work on
     Target(target::Args),
-    /// Accounts of your user
+    /// Your accounts, and the users of the selected one
     #[command(subcommand)]
     Account(account::Command),
     /// Identity and access
     #[command(subcommand)]
     Iam(iam::Command),
+    /// Resource groups of the selected account
+    #[command(subcommand)]
+    Resource(resource::Command),
     /// Clusters and what they are made of (`oc` is the same; both words may be left out)
     #[command(subcommand, visible_alias = "oc")]
     Ks(Kubernetes),
@@ -66,6 +69,9 @@ pub enum Command {
     /// Have things go wrong: add, list and remove faults, start scenarios (administrator)
     #[command(subcommand, visible_alias = "faults")]
     Fault(Box<fault::Command>),
+    /// See who did what: the trail of your account, or of all accounts (administrator)
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Take the server back to what it was after its first start (administrator)
     Reset(state::ResetArgs),
     /// Save the whole state of the server to a file, or load it (administrator)
@@ -222,6 +228,37 @@ mod tests {
     }
 
     #[test]
+    fn takes_the_lines_for_accounts_and_resource_groups() {
+        let lines = [
+            "account list",
+            "account show --output json",
+            "account users --output json",
+            "account user-invite ada@example.com --access-groups AccessGroupId-1,AccessGroupId-2",
+            "account user-remove ada@example.com -f",
+            "account invite-accept 0123456789abcdef0123456789abcdef",
+            "resource groups --default",
+            "resource group team-a --id",
+            "resource group-create team-a -q",
+            "resource group-update team-a --name team-b -f",
+            "resource group-update team-a -n team-b",
+            "resource group-delete team-b -f",
+            "iam api-key-create sample-key -d text --file key.json --action-if-leaked DISABLE --lock -f",
+            "iam api-key sample-key --uuid",
+            "iam service-api-key-create sample-key sample-service -d text --file key.json -f --lock",
+            "iam service-api-keys sample-service -f",
+            "iam service-id-update sample-test -n new -d text -f",
+            "iam trusted-profile-identity-create sample --id ServiceId-1 --id-type SERVICEID",
+            "iam account-settings-update --mfa TOTP4ALL --session-invalidation-in-seconds 7200 -f",
+            "iam sessions --user ada@example.com",
+            "iam session-end C-1 -f",
+        ];
+        for line in lines {
+            let words = std::iter::once("boatyard").chain(line.split_whitespace());
+            Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+
+    #[test]
     fn refuses_what_cannot_be_meant() {
         let lines = [
             "cluster create classic --name a --flavor f --zone z --private-only --public-vlan 1",
@@ -246,6 +283,8 @@ mod tests {
             "fault add --status 503 --drop",
             "fault add --effect no-such-effect",
             "fault rm",
+            "audit",
+            "audit tail --outcome perhaps",
         ];
         for line in lines {
             let words = std::iter::once("boatyard").chain(line.split_whitespace());

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use boatyard_server::Error;
-pub use boatyard_server::{Config, Fixture};
+pub use boatyard_server::{Config, Fixture, IpNet, Naming, OidcConfig, Retention};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
@@ -27,6 +27,12 @@ impl From<Pace> for boatyard_server::Pace {
             Pace::Real => Self::Real,
         }
     }
+}
+
+/// A network of addresses, or a single one.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(single).ok_or_else(|| "it is neither an address nor a network such as 10.0.0.0/8".to_owned())
 }
 
 /// A fixture in a file.
@@ -80,6 +86,7 @@ fn explain(error: &Error, has_database: bool) -> (String, &'static str) {
         Error::Catalog(_) => {
             "Correct it, or leave out `--catalog` (BOATYARD_CATALOG) to use the built-in catalog. docs/catalog.md has the forms."
         }
+        Error::Provider(_) => "Correct the `--oidc-…` options (BOATYARD_OIDC_…); docs/login.md explains them.",
         Error::Fixture(_) => {
             "Correct the file, or start with another data folder: what a fixture declares is compared with what is there."
         }
@@ -90,6 +97,10 @@ fn explain(error: &Error, has_database: bool) -> (String, &'static str) {
         Error::Iam(_) if what.contains("BOATYARD_APIKEY") => {
             "Set BOATYARD_APIKEY to another key, or unset it: on the first start one is then made."
         }
+        Error::EncryptionKeys(_) => {
+            "Correct `--encryption-key-file` (BOATYARD_ENCRYPTION_KEY_FILE) or BOATYARD_ENCRYPTION_KEY."
+        }
+        _ if what.contains("encryption key") => "docs/audit.md tells where the key is kept and how it is replaced.",
         _ if has_database => {
             "Check that PostgreSQL runs and that host, port, database, user and password in `--database-url` \
              (BOATYARD_DATABASE_URL) are right."

@@ -51,6 +51,21 @@ impl Credential {
     }
 }
 
+/// The address of the page that shows one-time passcodes, as the server tells it.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn passcode_page(endpoint: &Endpoint) -> Result<String, Error> {
+    let service = TokenService::at(endpoint)?;
+    match service.client.get_open_id_configuration().await {
+        Ok(answer) => answer.into_inner().passcode_endpoint.ok_or_else(|| Error::Unintelligible {
+            endpoint: endpoint.url().to_owned(),
+            reason: "a discovery document without passcode_endpoint".to_owned(),
+        }),
+        Err(error) => Err(service.error(error).await),
+    }
+}
+
 pub(crate) struct TokenService<'a> {
     endpoint: &'a Endpoint,
     client: Client,

@@ -27,7 +27,7 @@ mod transport;
 pub use bytes::Bytes;
 pub use claims::Claims;
 pub use error::{Error, Refusal};
-pub use grant::Credential;
+pub use grant::{Credential, passcode_page};
 pub use home::{Home, write_private};
 pub use progenitor_client::{ByteStream, ResponseValue};
 pub use session::{LoginOptions, ServiceClient, Session};

@@ -316,9 +316,37 @@ impl Session {
         E: Serialize,
         F: AsyncFn(&C) -> Answer<T, E>,
     {
+        Ok(self.answer(operation).await?.into_inner())
+    }
+
+    /// The same, with the entity tag of what was read, for `If-Match` of a change to it.
+    ///
+    /// # Errors
+    /// As [`Session::call`]; [`Error::Unintelligible`] for an answer without a tag.
+    pub async fn call_tagged<C, T, E, F>(&self, operation: F) -> Result<(T, String), Error>
+    where
+        C: ServiceClient,
+        E: Serialize,
+        F: AsyncFn(&C) -> Answer<T, E>,
+    {
+        let answer = self.answer(operation).await?;
+        let tag = answer.headers().get(reqwest::header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let tag = tag.ok_or_else(|| Error::Unintelligible {
+            endpoint: self.endpoint.url().to_owned(),
+            reason: "an answer without the header ETag".to_owned(),
+        })?;
+        Ok((answer.into_inner(), tag))
+    }
+
+    async fn answer<C, T, E, F>(&self, operation: F) -> Result<ResponseValue<T>, Error>
+    where
+        C: ServiceClient,
+        E: Serialize,
+        F: AsyncFn(&C) -> Answer<T, E>,
+    {
         let (http, token) = self.authorised().await?;
         let refused = match operation(&C::at(self.endpoint.url(), http)).await {
-            Ok(answer) => return Ok(answer.into_inner()),
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         if refused.status() != Some(reqwest::StatusCode::UNAUTHORIZED) {
@@ -328,7 +356,7 @@ impl Session {
         self.renew(&token).await?;
         let (http, _) = self.http()?;
         match operation(&C::at(self.endpoint.url(), http)).await {
-            Ok(answer) => Ok(answer.into_inner()),
+            Ok(answer) => Ok(answer),
             Err(error) => Err(self.error(error).await),
         }
     }

@@ -35,6 +35,9 @@ pub struct Args {
     /// Log in with a one-time passcode and ask for it
     #[arg(long)]
     sso: bool,
+    /// With --sso: open the page that shows the passcode in your browser
+    #[arg(long, requires = "sso", conflicts_with = "passcode")]
+    browser: bool,
     /// One-time passcode
     #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
     passcode: Option<SecretString>,
@@ -77,7 +80,7 @@ pub async fn run(mut args: Args) -> Result<(), Failure> {
             endpoint.url()
         ));
     }
-    let credential = credential(&args, &endpoint, local.as_ref())?;
+    let credential = credential(&args, &endpoint, local.as_ref()).await?;
 
     if args.common.is_chatty() {
         terminal::note(&format!("Logging in to {} ...", endpoint.url()));
@@ -145,7 +148,7 @@ fn endpoint(args: &Args, local: Option<&Credentials>, remembered: Option<(&str, 
     Ok(Endpoint::new(url, ca_file.as_deref())?)
 }
 
-fn credential(args: &Args, endpoint: &Endpoint, local: Option<&Credentials>) -> Result<Credential, Failure> {
+async fn credential(args: &Args, endpoint: &Endpoint, local: Option<&Credentials>) -> Result<Credential, Failure> {
     if let Some(key) = &args.apikey {
         return Ok(Credential::ApiKey(read_key(key.expose_secret())?));
     }
@@ -160,8 +163,16 @@ fn credential(args: &Args, endpoint: &Endpoint, local: Option<&Credentials>) -> 
         return Ok(Credential::Passcode(code.expose_secret().trim().into()));
     }
     if args.sso {
-        terminal::note(&format!("Get a one-time passcode at {}/identity/passcode", endpoint.url()));
-        return Ok(Credential::Passcode(terminal::ask_secret("One-time passcode", "`--passcode CODE`")?));
+        // Where the server wants people to go may be another address than the one for programs.
+        let page = boatyard_sdk::passcode_page(endpoint).await?;
+        terminal::note(&format!("Get a one-time passcode at {page}"));
+        if args.browser
+            && let Err(error) = open::that_detached(&page)
+        {
+            terminal::note(&format!("No browser could be opened ({error}); open the address yourself."));
+        }
+        let passcode = terminal::ask_secret("One-time passcode", "`--passcode CODE`")?;
+        return Ok(Credential::Passcode(passcode.expose_secret().trim().into()));
     }
     if let Some(key) = key_of_environment() {
         return Ok(Credential::ApiKey(read_key(&key)?));

@@ -1,6 +1,7 @@
 //! One file for each group of commands.
 
 pub mod account;
+pub mod audit;
 pub mod catalog;
 pub mod classic;
 pub mod clock;
@@ -14,6 +15,8 @@ pub mod iam;
 pub mod infrastructure;
 pub mod login;
 pub mod network;
+pub mod provider;
+pub mod resource;
 pub mod serve;
 pub mod state;
 pub mod target;
@@ -42,9 +45,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Account(command) => alone(account::run(command)),
         Command::Clock(args) => alone(clock::run(args)),
         Command::Fault(command) => alone(fault::run(*command)),
+        Command::Audit(command) => alone(audit::run(command)),
         Command::Reset(args) => alone(state::reset(args)),
         Command::Snapshot(command) => alone(state::snapshot(command)),
         Command::Iam(command) => alone(iam::run(command)),
+        Command::Resource(command) => alone(resource::run(command)),
         Command::Ks(command) | Command::Kubernetes(command) => alone(kubernetes(command)),
     }
 }

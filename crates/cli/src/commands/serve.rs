@@ -9,9 +9,10 @@ use secrecy::SecretString;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
 
+use super::provider::ProviderArgs;
 use crate::failure::Failure;
 use crate::local::{self, Credentials};
-use crate::server::{self, Config, Pace, Running};
+use crate::server::{self, Config, Pace, Retention, Running};
 use crate::{output, terminal};
 
 /// Exit code of a process that SIGINT ended.
@@ -28,6 +29,29 @@ pub struct Args {
     /// PostgreSQL database, for several replicas; without it the state is in the data directory
     #[arg(long, env = "BOATYARD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<SecretString>,
+    /// File of the keys that secrets in the database are sealed under, base64 of 32 bytes each, one a line: the first seals, all open
+    /// (or BOATYARD_ENCRYPTION_KEY) [default: encryption.key in the data directory]
+    #[arg(long, env = "BOATYARD_ENCRYPTION_KEY_FILE", value_name = "FILE")]
+    encryption_key_file: Option<PathBuf>,
+    /// Age at which the key that signs tokens is replaced, in days; 0 keeps it
+    #[arg(long, env = "BOATYARD_SIGNING_KEY_DAYS", value_name = "DAYS", default_value_t = 30)]
+    signing_key_days: u32,
+    /// Requests that one identity may send in a second; 0: any number
+    #[arg(long, env = "BOATYARD_REQUESTS_PER_SECOND", value_name = "N", default_value_t = 0)]
+    requests_per_second: u32,
+    /// Token requests that one client address may send in a second; 0: any number
+    #[arg(long, env = "BOATYARD_TOKEN_REQUESTS_PER_SECOND", value_name = "N", default_value_t = 0)]
+    token_requests_per_second: u32,
+    /// Proxy that is believed when it says where a request comes from (X-Forwarded-For): an address or a network, such as 10.0.0.0/8;
+    /// may be repeated
+    #[arg(long = "trusted-proxy", env = "BOATYARD_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = server::network)]
+    trusted_proxies: Vec<server::IpNet>,
+    /// Days for which events of the audit trail are kept; 0 keeps them for good
+    #[arg(long, env = "BOATYARD_AUDIT_DAYS", value_name = "DAYS", default_value_t = 90)]
+    audit_days: u32,
+    /// The most events of the audit trail that are kept; 0 keeps all
+    #[arg(long, env = "BOATYARD_AUDIT_EVENTS", value_name = "N", default_value_t = 1_000_000)]
+    audit_events: u32,
     /// How long clusters take to change
     #[arg(long, env = "BOATYARD_PACE", value_enum, value_name = "PACE", default_value = "fast")]
     pace: Pace,
@@ -40,6 +64,8 @@ pub struct Args {
     /// File that declares accounts, networks and clusters which are to be there (see `boatyard fixture`)
     #[arg(long, env = "BOATYARD_FIXTURE", value_name = "FILE")]
     fixture: Option<PathBuf>,
+    #[command(flatten)]
+    provider: ProviderArgs,
     /// Form of the log on standard error (BOATYARD_LOG sets its level: error, warn, info, debug)
     #[arg(long, env = "BOATYARD_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
@@ -61,11 +87,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         listen: args.listen,
         data_dir: args.data_dir.unwrap_or_else(local::default_data_dir),
         database_url: args.database_url,
+        encryption_keys: encryption_keys(args.encryption_key_file.as_deref())?,
+        signing_key_days: args.signing_key_days,
+        requests_per_second: args.requests_per_second,
+        token_requests_per_second: args.token_requests_per_second,
+        trusted_proxies: args.trusted_proxies,
+        retention: Retention { days: args.audit_days, events: args.audit_events },
         apikey: apikey_of_environment(),
         pace: args.pace.into(),
         catalog_dir: args.catalog,
         public_url: args.public_url,
         fixture: args.fixture.as_deref().map(server::fixture).transpose()?,
+        provider: args.provider.read()?,
     })
     .await?;
     if args.log_format == LogFormat::Human {
@@ -91,6 +124,22 @@ async fn end_of_stdin() {
 /// The first administrator's key, where the person who starts the server wants to choose it.
 fn apikey_of_environment() -> Option<SecretString> {
     std::env::var("BOATYARD_APIKEY").ok().filter(|k| !k.is_empty()).map(SecretString::from)
+}
+
+/// The keys of a file or of the environment.
+fn encryption_keys(file: Option<&Path>) -> Result<Option<SecretString>, Failure> {
+    let given = std::env::var("BOATYARD_ENCRYPTION_KEY").ok().filter(|key| !key.is_empty());
+    match (file, given) {
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "Encryption keys come from a file and from BOATYARD_ENCRYPTION_KEY.",
+            "Give one of them; a file may hold several keys.",
+        )),
+        (Some(file), None) => {
+            let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+            Ok(Some(SecretString::from(text)))
+        }
+        (None, given) => Ok(given.map(SecretString::from)),
+    }
 }
 
 pub fn log_to_stderr(format: LogFormat, default_level: &str) {

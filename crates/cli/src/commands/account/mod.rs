@@ -1,4 +1,6 @@
-//! `boatyard account`: the accounts of the logged-in user.
+//! `boatyard account`: the accounts of the logged-in user, and the users of the one that is selected.
+
+pub mod users;
 
 use boatyard_sdk::{Account, Session, accounts};
 use clap::Subcommand;
@@ -11,10 +13,68 @@ pub enum Command {
     /// List your accounts
     #[command(visible_alias = "ls")]
     List(Common),
+    /// Show an account; the selected one unless another is given
+    Show(ShowArgs),
+    /// List the users of the selected account
+    Users(users::ListArgs),
+    /// Invite a user to the selected account
+    UserInvite(users::InviteArgs),
+    /// Remove a user from the selected account, with the user's API keys, sessions and policies there
+    UserRemove(users::RemoveArgs),
+    /// Accept an invitation to an account
+    InviteAccept(users::AcceptArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ShowArgs {
+    /// ID or name of the account
+    #[arg(value_name = "ACCOUNT")]
+    account: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub async fn run(command: Command) -> Result<(), Failure> {
-    let Command::List(common) = command;
+    match command {
+        Command::List(common) => list(common).await,
+        Command::Show(args) => show(args).await,
+        Command::Users(args) => users::list(args).await,
+        Command::UserInvite(args) => users::invite(args).await,
+        Command::UserRemove(args) => users::remove(args).await,
+        Command::InviteAccept(args) => users::accept(args).await,
+    }
+}
+
+/// ID of the account that commands work on.
+pub fn selected(session: &Session) -> Result<String, Failure> {
+    let account = session.state().account.map(|account| account.id);
+    account.ok_or_else(|| Failure::new("No account is selected.", "Select one with `boatyard target -c ACCOUNT`."))
+}
+
+async fn show(args: ShowArgs) -> Result<(), Failure> {
+    let session = Session::load()?;
+    let id = match &args.account {
+        Some(name) => choose(&all(&session).await?, name)?.id,
+        None => selected(&session)?,
+    };
+    let found = session.call(async |c: &accounts::Client| c.get_account(&id).await).await?;
+    if args.common.is_json() {
+        return output::json(&found);
+    }
+    args.common.ok()?;
+    let entity = found.entity;
+    output::print(&output::pairs(&[
+        ("Name", Some(entity.name)),
+        ("ID", Some(found.metadata.guid)),
+        ("State", entity.state),
+        ("Type", entity.type_),
+        ("Owner", entity.owner_userid),
+        ("Owner's IAM ID", entity.owner_iam_id),
+        ("Created", found.metadata.created_at),
+    ]))
+}
+
+async fn list(common: Common) -> Result<(), Failure> {
     let session = Session::load()?;
     let found = resources(&session).await?;
     if common.is_json() {
@@ -77,9 +137,14 @@ async fn resources(session: &Session) -> Result<Vec<accounts::types::Account>, F
 
 /// Where the next page begins, out of a relative URL such as `/coe/v2/accounts?_start=abc&limit=10`.
 fn start_of(next_url: &str) -> Option<String> {
+    query_of(next_url, "_start")
+}
+
+/// A value of the query of a relative URL.
+pub fn query_of(url: &str, name: &str) -> Option<String> {
     let base = reqwest::Url::parse("http://accounts/").ok()?;
-    let url = base.join(next_url).ok()?;
-    url.query_pairs().find(|(k, _)| k == "_start").map(|(_, v)| v.into_owned())
+    let url = base.join(url).ok()?;
+    url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned())
 }
 
 #[cfg(test)]
