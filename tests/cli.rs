@@ -119,6 +119,36 @@ fn login_with_sso_asks_for_the_passcode_on_the_terminal() {
 }
 
 #[test]
+fn login_with_sso_names_the_page_that_the_server_names_and_opens_it_only_if_asked() {
+    let server = shared();
+    let endpoint = server.endpoint.replace("127.0.0.1", "localhost");
+    let page = format!("{}/identity/passcode", server.endpoint);
+    let shell = Shell::new();
+    let (opened, programs) = (shell.path("opened"), shell.path("programs"));
+    fs::create_dir(&programs).unwrap();
+    // Whatever opens addresses on this machine, it is asked for under this name first.
+    let opener = programs.join("xdg-open");
+    fs::write(&opener, format!("#!/bin/sh\necho \"$1\" > '{0}.draft' && mv '{0}.draft' '{0}'\n", opened.display())).unwrap();
+    fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let ca_file = server.ca_file.to_str().unwrap();
+    for (flags, opens) in [(&["--sso"][..], false), (&["--sso", "--browser"], true)] {
+        let arguments = [&["login", "-a", &endpoint, "--ca-file", ca_file], flags].concat();
+        let refused = run(shell.command(arguments).env("PATH", &path)).failure();
+        assert!(refused.contains(&format!("Get a one-time passcode at {page}")), "{refused}");
+        assert!(refused.contains("--passcode CODE"), "nobody can be asked, and it says what to do: {refused}");
+        if opens {
+            let url =
+                wait::until("the page to be opened", wait::PATIENCE, || fs::read_to_string(&opened).map_err(|e| e.to_string()));
+            assert_eq!(url.trim(), page);
+        }
+        assert_eq!(opened.exists(), opens);
+    }
+    let alone = shell.run(["login", "-a", &endpoint, "--browser"]).failure();
+    assert!(alone.contains("--sso"), "{alone}");
+}
+
+#[test]
 fn login_to_the_server_of_a_data_folder_needs_nothing_else() {
     let server = shared();
     let shell = Shell::new();

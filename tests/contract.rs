@@ -100,7 +100,7 @@ fn what_is_not_built_yet_says_so_in_the_form_of_its_service() {
     let answer = server.send(Request::get("/global/v2/satellite/getControllers").bearer(&token));
     let body = answer.json(501);
     assert!(text(&body, "/description").len() > 10 && !text(&body, "/incidentID").is_empty(), "{body}");
-    let answer = server.send(Request::get("/v1/apikeys").bearer(&token));
+    let answer = server.send(Request::get("/v1/idps/").bearer(&token));
     let body = answer.json(501);
     assert!(!text(&body, "/errors/0/message").is_empty() && body["status_code"] == 501, "{body}");
 }

@@ -11,7 +11,7 @@ fn the_node_sdk_core_gets_and_refreshes_tokens_and_lists_clusters() {
     server.create_vpc(&token, "sdk-vpc");
     server.create_classic(&token, "sdk-classic");
 
-    let (mut command, _home) = node("iam_tokens.mjs");
+    let (mut command, _home) = node("node", "iam_tokens.mjs");
     describe(&mut command, &server, &user);
     command.env("NODE_EXTRA_CA_CERTS", &server.ca_file).env("ADMINISTRATOR_APIKEY", &server.administrator.apikey);
     let printed = run(&mut command).success();

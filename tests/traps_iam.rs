@@ -520,7 +520,9 @@ fn a_revoked_refresh_token_is_refused_and_revoking_tells_nothing() {
 
 #[test]
 fn the_passcode_page_is_a_page() {
-    let answer = shared().send(Request::get("/identity/passcode"));
+    let sent_on = shared().send(Request::get("/identity/passcode"));
+    assert_eq!(sent_on.expect(303).header("location"), Some("/identity/login"), "nobody is logged in");
+    let answer = shared().send(Request::get("/identity/login"));
     assert!(answer.expect(200).content_type().starts_with("text/html"), "{}", answer.content_type());
     assert!(answer.text().to_lowercase().contains("passcode"));
 }

@@ -19,6 +19,16 @@ impl<'a> Account<'a> {
         Self { server, token: server.token(&user), user }
     }
 
+    /// The owner.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Logs in anew, as somebody does whose token has expired.
+    pub fn login_again(&mut self) {
+        self.token = self.server.token(&self.user);
+    }
+
     /// Sends `METHOD path`, with a body unless it is null.
     #[track_caller]
     pub fn call(&self, request: &str, body: &Value) -> Answer {

@@ -4,13 +4,14 @@
 //! cargo's other build results. A lock keeps two test processes from making the same one, and it is moved into place only when
 //! complete.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -127,30 +128,36 @@ pub fn python(arguments: &[&Path]) -> (Command, TempDir) {
     (command, home)
 }
 
-/// `node PROGRAM` with the modules of `tests/clients/node/package.json`.
-pub fn node(program: &str) -> (Command, TempDir) {
-    static MODULES: OnceLock<PathBuf> = OnceLock::new();
-    let modules = MODULES.get_or_init(|| {
-        let (package, lock) = (script("node/package.json"), script("node/package-lock.json"));
-        made("node", &[&package, &lock], |folder| {
-            fs::create_dir_all(folder).expect("a folder for the modules");
-            for file in [&package, &lock] {
-                fs::copy(file, folder.join(file.file_name().expect("a name"))).expect("the file can be copied");
-            }
-            let mut npm = tool("npm", "npm");
-            npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(folder);
-            run(&mut npm).success();
-        })
-    });
+/// `node PROGRAM` of a folder of `tests/clients`, with the modules of its `package.json`.
+pub fn node(folder: &str, program: &str) -> (Command, TempDir) {
+    static MADE: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let sources = script(folder);
+    let modules = {
+        let mut made_before = MADE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        made_before.entry(folder.to_owned()).or_insert_with(|| modules(folder, &sources)).clone()
+    };
     // Node looks for modules beside the program, so the program is put beside them.
     let home = home();
-    fs::copy(script("node").join(program), home.path().join(program)).expect("the program can be copied");
-    fs::copy(script("node/package.json"), home.path().join("package.json")).expect("the file can be copied");
+    fs::copy(sources.join(program), home.path().join(program)).expect("the program can be copied");
+    fs::copy(sources.join("package.json"), home.path().join("package.json")).expect("the file can be copied");
     symlink(modules.join("node_modules"), home.path().join("node_modules")).expect("a link");
     let mut command = tool("node", "nodejs");
     clean(&mut command, home.path());
     command.current_dir(home.path()).arg(program);
     (command, home)
+}
+
+fn modules(name: &str, sources: &Path) -> PathBuf {
+    let (package, lock) = (sources.join("package.json"), sources.join("package-lock.json"));
+    made(name, &[&package, &lock], |folder| {
+        fs::create_dir_all(folder).expect("a folder for the modules");
+        for file in [&package, &lock] {
+            fs::copy(file, folder.join(file.file_name().expect("a name"))).expect("the file can be copied");
+        }
+        let mut npm = tool("npm", "npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(folder);
+        run(&mut npm).success();
+    })
 }
 
 /// One case of the Go program in `tests/clients/go`, for `user` of `server`.

@@ -6,9 +6,11 @@
 pub mod account;
 pub mod archive;
 pub mod boatyard;
+pub mod browser;
 pub mod check;
 pub mod clients;
 pub mod http;
+pub mod identity_provider;
 pub mod jwt;
 pub mod postgres;
 pub mod raw;
