@@ -365,9 +365,11 @@ fn administration_is_in_the_trail_when_it_is_refused_and_when_nobody_waits_for_t
     let administrator = server.token(&server.administrator);
     let body = json!({ "username": "left@example.com" }).to_string();
     let head = "POST /_boatyard/users HTTP/1.1\r\nHost: boatyard\r\nX-Request-ID: left";
-    let request = format!("{head}\r\nAuthorization: Bearer {administrator}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    // Whoever asked is gone before the password is hashed.
-    Socket::connect(&server, wait::PATIENCE).write(request);
+    let head = format!("{head}\r\nAuthorization: Bearer {administrator}\r\nContent-Length: {}", body.len());
+    // Whoever asked is gone before the password is hashed. A request that the server has not begun may be lost.
+    let mut socket = Socket::connect(&server, wait::PATIENCE);
+    socket.write(format!("{head}\r\nExpect: 100-continue\r\n\r\n")).wait_to_continue().write(body);
+    drop(socket);
     let event = soon(&server, "action=boatyard.user.create");
     assert_eq!((text(&event, "/correlationId"), text(&event, "/outcome")), ("left", "success"));
 }

@@ -22,6 +22,15 @@ impl Socket {
         self
     }
 
+    /// Waits for the `100 Continue` of a request that asked for it: the server has begun with it and waits for its body.
+    pub fn wait_to_continue(&mut self) -> &mut Self {
+        const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut answer = [0; CONTINUE.len()];
+        self.0.read_exact(&mut answer).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&answer), String::from_utf8_lossy(CONTINUE));
+        self
+    }
+
     /// All that comes until the server closes the connection, or an error text if it does not within the patience.
     pub fn read_to_end(&mut self) -> Result<String, String> {
         let mut bytes = Vec::new();
