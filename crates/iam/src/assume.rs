@@ -53,6 +53,7 @@ impl Iam {
             grant_type: grant_type.to_owned(),
         })
     }
+            parent: None,
 
     /// Whose token it is.
     async fn assuming(&self, client: Client, assumption: &Assumption) -> Result<Assuming> {

@@ -146,7 +146,8 @@ impl Iam {
     /// [`Error::TokenExpired`] if nobody is, or not any more.
     pub async fn browser_passcode(&self, browser: &Browser) -> Result<String> {
         let login = self.browser_login_get(browser).await?.ok_or(Error::TokenExpired)?;
-        self.passcode_issue(&Passcode { iam_id: login.iam_id.clone(), account_id: None, api_key_id: None }).await
+        let iam_id = login.iam_id.clone();
+        self.passcode_issue(&Passcode { iam_id, account_id: None, api_key_id: None, session_id: None }).await
     }
 
     /// Ends the login of a browser, if there is one.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use boatyard_core::secret::ExposeSecret as _;
 use boatyard_core::{Digest, SecretString};
+use boatyard_store::sessions::Session;
 use boatyard_store::tokens::{self, Kind, RefreshToken};
-use boatyard_store::{Conn, Domain, access, api_keys, sessions, users};
+use boatyard_store::{Conn, Domain, access, api_keys, users};
 
 use crate::claims::Login;
 use crate::refresh::{NewRefresh, reaches};
@@ -47,6 +48,8 @@ pub(crate) struct Authenticated {
     pub account_id: Option<String>,
     /// The session that goes on, if one does.
     pub session_id: Option<String>,
+    /// The session that a new one comes of.
+    pub parent: Option<Session>,
     /// The refresh token that another one is issued for.
     pub refreshed: Option<Digest>,
     pub api_key_id: Option<String>,
@@ -120,7 +123,8 @@ impl Iam {
             }
             answer.refresh_token = Some("not_supported".to_owned().into());
             answer.uaa_refresh_token = request.response.uaa.then(|| "not_supported".to_owned().into());
-            if login.api_key_id.is_some() {
+            // What comes of a session has to end with it.
+            if login.api_key_id.is_some() && login.parent.is_none() {
                 return Ok(None);
             }
         }
@@ -182,6 +186,7 @@ impl Iam {
                 client_id: request.client.id(),
                 grant_type: &login.grant_type,
                 api_key_id: login.api_key_id.as_deref(),
+                parent: login.parent.as_ref(),
             };
             // The key may have gone since it was looked at.
             if let Some(key_id) = &login.api_key_id {
@@ -190,8 +195,7 @@ impl Iam {
             return self.session_begin(conn, &new, settings).await;
         };
         // It may have been ended since it was looked at.
-        let now = self.inner.clock.now().as_millisecond();
-        match sessions::touch(conn, session_id, account_id, now).await? {
+        match self.session_touch(conn, session_id, account_id).await? {
             true => Ok(session_id.clone()),
             false => Err(Error::RefreshTokenInvalid),
         }
@@ -245,6 +249,7 @@ impl Iam {
             subject: Arc::clone(&owner.subject),
             account_id: Some(key.account_id.clone()),
             session_id: None,
+            parent: None,
             refreshed: None,
             api_key_id: Some(key.id.clone()),
             grant_type: APIKEY.to_owned(),
@@ -269,25 +274,32 @@ impl Iam {
         user.map(|user| Arc::new(Subject::user(user))).ok_or(Error::WrongPassword { username: name })
     }
 
-    /// The passcode is used up only if the account that is asked for can be had.
+    /// The passcode is used up only if the account that is asked for can be had. What a session asked for ends with the session, and is no
+    /// younger than it.
     async fn passcode_login(&self, passcode: &SecretString, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
-        let mut tx = self.inner.store.write(Domain::Sessions).await?;
-        let (user, taken) = self.passcode_take(&mut tx, passcode).await?;
+        let (user, found) = self.passcode_find(passcode).await?;
         let user = Arc::new(Subject::user(user));
-        if taken.account_id.is_some() && wanted.is_some() && wanted != taken.account_id.as_deref() {
+        if found.account_id.is_some() && wanted.is_some() && wanted != found.account_id.as_deref() {
             return Err(Error::ApiKeyOfOtherAccount);
         }
-        let wanted = taken.account_id.as_deref().or(wanted);
-        let grant_type = if taken.api_key_id.is_some() { APIKEY } else { grant_type };
-        let authenticated = Authenticated { api_key_id: taken.api_key_id, ..self.of_user(user, wanted, grant_type).await? };
-        tx.commit().await?;
-        Ok(authenticated)
+        let wanted = found.account_id.as_deref().or(wanted);
+        let parent = match &found.session_id {
+            Some(id) => Some(self.session_check(id, wanted).await.map_err(|error| match error {
+                Error::RefreshTokenInvalid => Error::WrongPasscode,
+                error => error,
+            })?),
+            None => None,
+        };
+        let grant_type = if found.api_key_id.is_some() { APIKEY } else { grant_type };
+        let login = self.of_user(user, wanted, grant_type).await?;
+        self.passcode_use(passcode).await?;
+        Ok(Authenticated { api_key_id: found.api_key_id, parent, ..login })
     }
 
     async fn of_user(&self, subject: Arc<Subject>, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
         let account_id = self.membership(&subject, wanted).await?;
         let grant_type = grant_type.to_owned();
-        Ok(Authenticated { subject, account_id, session_id: None, refreshed: None, api_key_id: None, grant_type })
+        Ok(Authenticated { subject, account_id, session_id: None, parent: None, refreshed: None, api_key_id: None, grant_type })
     }
 
     /// The session goes on, in its own account or in another that is asked for. A login with an API key stays in the key's.
@@ -306,8 +318,9 @@ impl Iam {
             subject,
             account_id,
             session_id: (!switched).then_some(token.session_id),
+            api_key_id: session.api_key_id.clone(),
+            parent: switched.then_some(session),
             refreshed: None,
-            api_key_id: session.api_key_id,
             grant_type: token.grant_type,
         })
     }

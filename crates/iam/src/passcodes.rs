@@ -3,7 +3,7 @@
 use boatyard_core::secret::{ExposeSecret as _, SecretString};
 use boatyard_core::{Digest, id};
 use boatyard_store::tokens::{self, Kind, Passcode};
-use boatyard_store::{Conn, Domain, users};
+use boatyard_store::{Domain, users};
 
 use crate::subject::Kind as SubjectKind;
 use crate::{Client, Error, Form, Iam, Result};
@@ -31,7 +31,8 @@ impl Iam {
         let session = self.session_check(&token.session_id, token.account_id.as_deref()).await?;
         // A login with a key stays in the key's account and ends with the key, also by this way.
         let account_id = session.api_key_id.as_ref().and(token.account_id);
-        self.passcode_issue(&Passcode { iam_id: token.iam_id, account_id, api_key_id: session.api_key_id }).await
+        let (api_key_id, session_id) = (session.api_key_id, Some(session.id));
+        self.passcode_issue(&Passcode { iam_id: token.iam_id, account_id, api_key_id, session_id }).await
     }
 
     pub(crate) async fn passcode_issue(&self, new: &Passcode) -> Result<String> {
@@ -43,12 +44,22 @@ impl Iam {
         Ok(passcode)
     }
 
-    /// A passcode and its user. It is used up when `conn`'s transaction is committed.
-    pub(crate) async fn passcode_take(&self, conn: &mut Conn, passcode: &SecretString) -> Result<(users::User, Passcode)> {
+    /// A passcode that was not used yet, and its user.
+    pub(crate) async fn passcode_find(&self, passcode: &SecretString) -> Result<(users::User, Passcode)> {
         let now = self.inner.clock.now().as_millisecond();
-        let taken = tokens::passcode_take(conn, Digest::of(passcode.expose_secret()), now).await?;
-        let taken = taken.ok_or(Error::WrongPasscode)?;
-        let user = users::get(conn, &taken.iam_id).await?.ok_or(Error::WrongPasscode)?;
-        Ok((user, taken))
+        let mut conn = self.inner.store.read().await?;
+        let found = tokens::passcode_get(&mut conn, Digest::of(passcode.expose_secret()), now).await?;
+        let found = found.ok_or(Error::WrongPasscode)?;
+        let user = users::get(&mut conn, &found.iam_id).await?.ok_or(Error::WrongPasscode)?;
+        Ok((user, found))
+    }
+
+    /// Uses a passcode up.
+    pub(crate) async fn passcode_use(&self, passcode: &SecretString) -> Result<()> {
+        let now = self.inner.clock.now().as_millisecond();
+        let mut tx = self.inner.store.write(Domain::Sessions).await?;
+        let taken = tokens::passcode_take(&mut tx, Digest::of(passcode.expose_secret()), now).await?;
+        tx.commit().await?;
+        if taken { Ok(()) } else { Err(Error::WrongPasscode) }
     }
 }

@@ -1,7 +1,7 @@
 //! Refresh tokens, delegated ones and their revocation.
 //!
 //! Each use of a refresh token answers another one. The old one stays good for a short while, since several programs share one and
-//! race; used after that it was taken from somebody, and the whole session ends.
+//! race; used after that it was taken from somebody, and every session ends that came of the same login.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -76,8 +76,8 @@ impl Iam {
             return Err(Error::RefreshTokenExpired);
         }
         if found.used_at.is_some_and(|used_at| now > used_at + REFRESH_GRACE_SECONDS * 1000) {
-            warn!(session = %found.session_id, iam_id = %found.iam_id, "a refresh token that had been replaced was used: its session ends");
-            self.session_end(&found.session_id).await?;
+            warn!(session = %found.session_id, iam_id = %found.iam_id, "a refresh token that had been replaced was used: the sessions of its login end");
+            self.family_end(&found.session_id).await?;
             return Err(Error::RefreshTokenReused);
         }
         Ok(found)

@@ -14,6 +14,8 @@ pub(crate) struct NewSession<'a> {
     pub client_id: &'a str,
     pub grant_type: &'a str,
     pub api_key_id: Option<&'a str>,
+    /// The session that this one comes of: in another account, or by a passcode.
+    pub parent: Option<&'a Session>,
 }
 
 impl Iam {
@@ -24,13 +26,14 @@ impl Iam {
         new: &NewSession<'_>,
         settings: &LoginSettings,
     ) -> Result<String> {
-        if let Some(most) = settings.max_sessions {
-            let known = sessions::list(conn, new.iam_id, new.account_id).await?;
-            for old in known.iter().take((known.len() + 1).saturating_sub(most)) {
-                sessions::delete(conn, &old.id).await?;
+        let now = self.inner.clock.now().as_millisecond();
+        if let Some(parent) = new.parent {
+            // It may have been ended since it was looked at. Counting as its use also keeps it from ending before this one is there.
+            if !sessions::touch(conn, &parent.id, None, now).await? {
+                return Err(Error::RefreshTokenInvalid);
             }
         }
-        let now = self.inner.clock.now().as_millisecond();
+        room_make(conn, new.iam_id, new.account_id, settings).await?;
         let session = Session {
             id: format!("C-{}", id::uuid()),
             iam_id: new.iam_id.to_owned(),
@@ -40,12 +43,24 @@ impl Iam {
             api_key_id: new.api_key_id.map(str::to_owned),
             created_at: now,
             used_at: now,
+            family_id: new.parent.map(|parent| parent.family().to_owned()),
+            origin_at: new.parent.map(Session::origin),
         };
         sessions::insert(conn, &session).await?;
         Ok(session.id)
     }
 
-    /// That a session may go on now in an account: it is there, and neither too old nor unused for too long for the account.
+    /// Goes on with a session, which enters an account if it was in none. Returns whether it is there.
+    pub(crate) async fn session_touch(
+        &self,
+        conn: &mut Conn,
+        id: &str,
+        account_id: Option<&str>,
+    ) -> Result<bool> {
+        Ok(sessions::touch(conn, id, account_id, self.inner.clock.now().as_millisecond()).await?)
+    }
+
+    /// That a session may go on now in an account: it is there, and neither is its login too old nor it unused for too long for the account.
     pub(crate) async fn session_check(&self, id: &str, account_id: Option<&str>) -> Result<Session> {
         let found = sessions::get(&mut *self.inner.store.read().await?, id).await?;
         let session = found.ok_or(Error::RefreshTokenInvalid)?;
@@ -55,7 +70,7 @@ impl Iam {
         let settings = self.login_settings(account_id).await?;
         let now = self.inner.clock.now().as_millisecond();
         let over = |since: i64, seconds: Option<i64>| seconds.is_some_and(|seconds| now >= since + seconds * 1000);
-        if over(session.created_at, settings.session_expiration) || over(session.used_at, settings.session_invalidation) {
+        if over(session.origin(), settings.session_expiration) || over(session.used_at, settings.session_invalidation) {
             self.session_end(id).await?;
             return Err(Error::SessionEnded { session: id.to_owned() });
         }
@@ -83,4 +98,23 @@ impl Iam {
         tx.commit().await?;
         Ok(ended)
     }
+
+    /// Ends a session and all that came of the same login.
+    pub(crate) async fn family_end(&self, id: &str) -> Result<()> {
+        let mut tx = self.inner.store.write(Domain::Sessions).await?.and(Domain::Identity);
+        if let Some(session) = sessions::get(&mut tx, id).await? {
+            sessions::delete_family(&mut tx, session.family()).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Ends the oldest sessions of an identity in an account that leave no room for one more.
+async fn room_make(conn: &mut Conn, iam_id: &str, account_id: Option<&str>, settings: &LoginSettings) -> Result<()> {
+    let Some(most) = settings.max_sessions else { return Ok(()) };
+    let known = sessions::list(conn, iam_id, account_id).await?;
+    for old in known.iter().take((known.len() + 1).saturating_sub(most)) {
+        sessions::delete(conn, &old.id).await?;
+    }
+    Ok(())
 }

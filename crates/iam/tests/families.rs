@@ -4,7 +4,7 @@
 
 mod support;
 
-use boatyard_iam::{CreatedAccount, IDENTITY_SETTINGS, REFRESH_GRACE_SECONDS};
+use boatyard_iam::{CreatedAccount, IDENTITY_SETTINGS, PASSCODE_SECONDS, REFRESH_GRACE_SECONDS, TokenAnswer};
 use boatyard_store::{Domain, account_settings, api_keys};
 use proptest::prelude::*;
 use support::*;
@@ -232,56 +232,199 @@ async fn a_session_that_had_to_make_room_is_over_at_once() {
     assert_eq!(access(&lab, text(&old.access_token)).await, "TokenForeign");
 }
 
-/// What may happen to a chain of refresh tokens: the newest is used, an older one is, or time passes.
+#[tokio::test]
+async fn what_was_stolen_leads_to_nothing_that_outlives_the_family() {
+    let lab = lab().await;
+    let (first, second) = (lab.account("ada@example.com").await, lab.account("ada@example.com").await);
+    let login = lab.by_password("ada@example.com").await;
+    let stolen = lab.refresh("bx:bx", text(&login.refresh_token), &first.account_id).await.unwrap();
+    let stolen = text(&stolen.refresh_token);
+    // The thief goes to another account, and by passcodes to logins of their own, one of which is kept for later.
+    let elsewhere = lab.refresh("bx:bx", stolen, &second.account_id).await.unwrap();
+    let (used, kept) = (lab.passcode("bx:bx", stolen).await.unwrap(), lab.passcode("bx:bx", stolen).await.unwrap());
+    let with = async |passcode: &str, client: &str| lab.ask(client, &[("grant_type", PASSCODE), ("passcode", passcode)]).await;
+    let by_passcode = with(&used, "bx:bx").await.unwrap();
+    let further = lab.refresh("bx:bx", text(&by_passcode.refresh_token), &first.account_id).await.unwrap();
+    lab.later(REFRESH_GRACE_SECONDS + 1);
+    assert_eq!(name(lab.refresh("bx:bx", stolen, &first.account_id).await), "RefreshTokenReused", "their owner comes back");
+    for (what, token) in [("elsewhere", &elsewhere), ("by passcode", &by_passcode), ("further", &further)] {
+        assert_eq!(access(&lab, text(&token.access_token)).await, "TokenForeign", "{what}");
+        assert_eq!(name(lab.refresh("bx:bx", text(&token.refresh_token), "").await), "RefreshTokenInvalid", "{what}");
+    }
+    assert_eq!(name(with(&kept, "bx:bx").await), "WrongPasscode");
+}
+
+#[tokio::test]
+async fn a_passcode_ends_with_the_session_that_asked_for_it() {
+    let lab = lab().await;
+    let account = lab.account("ada@example.com").await;
+    for login in [lab.by_password("ada@example.com").await, lab.by_key("bx:bx", &account).await] {
+        let passcode = lab.passcode("bx:bx", text(&login.refresh_token)).await.unwrap();
+        let other = lab.passcode("bx:bx", text(&login.refresh_token)).await.unwrap();
+        let with = async |passcode: &str| lab.ask("", &[("grant_type", PASSCODE), ("passcode", passcode)]).await;
+        let answer = with(&other).await.unwrap();
+        lab.iam.session_end(login.session_id.as_ref().unwrap()).await.unwrap();
+        assert_eq!(name(with(&passcode).await), "WrongPasscode");
+        assert_eq!(access(&lab, text(&answer.access_token)).await, "ok", "a login of its own goes on");
+        assert!(answer.session_id.is_some(), "and can be ended");
+    }
+}
+
+#[tokio::test]
+async fn a_login_grows_old_in_whatever_account_and_by_whatever_passcode_it_goes_on() {
+    let lab = lab().await;
+    let (first, second) = (lab.account("ada@example.com").await, lab.account("ada@example.com").await);
+    set(&lab, &first, serde_json::json!({"session_expiration_in_seconds": "3000"})).await;
+    let login = lab.by_password("ada@example.com").await;
+    let here = lab.refresh("bx:bx", text(&login.refresh_token), &first.account_id).await.unwrap();
+    lab.later(1500);
+    let there = lab.refresh("bx:bx", text(&here.refresh_token), &second.account_id).await.unwrap();
+    let back = lab.refresh("bx:bx", text(&there.refresh_token), &first.account_id).await.unwrap();
+    let there = lab.refresh("bx:bx", text(&there.refresh_token), "").await.unwrap();
+    let passcode = lab.passcode("bx:bx", text(&back.refresh_token)).await.unwrap();
+    let again = [("grant_type", PASSCODE), ("passcode", &passcode), ("bss_account", &first.account_id)];
+    let anew = lab.ask("bx:bx", &again).await.unwrap();
+    lab.later(1400);
+    let late = lab.passcode("bx:bx", text(&anew.refresh_token)).await.unwrap();
+    lab.later(101);
+    for (what, token) in [("back again", &back), ("by passcode", &anew)] {
+        assert_eq!(name(lab.refresh("bx:bx", text(&token.refresh_token), "").await), "SessionEnded", "{what}");
+    }
+    let late = [("grant_type", PASSCODE), ("passcode", &late), ("bss_account", &first.account_id)];
+    assert_ne!(name(lab.ask("bx:bx", &late).await), "ok", "with a passcode that it asked for while it was young");
+    assert_eq!(name(lab.refresh("bx:bx", text(&there.refresh_token), "").await), "ok", "the other account has no such limit");
+}
+
+/// What may happen to the tokens of a login: the newest is used, an older one is, perhaps for another account; one asks for a
+/// passcode, with which somebody logs in; or time passes.
 #[derive(Clone, Debug)]
 enum Step {
     Newest,
     Older(prop::sample::Index),
+    Switch(prop::sample::Index, bool),
+    Ask(prop::sample::Index),
+    LogIn(prop::sample::Index),
     Later(i64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let any_token = any::<prop::sample::Index>;
     prop_oneof![
         3 => Just(Step::Newest),
-        2 => any::<prop::sample::Index>().prop_map(Step::Older),
+        2 => any_token().prop_map(Step::Older),
+        2 => (any_token(), any::<bool>()).prop_map(|(index, second)| Step::Switch(index, second)),
+        1 => any_token().prop_map(Step::Ask),
+        1 => any_token().prop_map(Step::LogIn),
         // Never exactly the grace, which real milliseconds would decide.
         2 => (1..18i64).prop_map(|n| Step::Later(n * 7)),
     ]
 }
 
+/// All that came of one login.
+struct Family {
+    lab: Lab,
+    accounts: [String; 2],
+    /// Each refresh token, and when it was first used.
+    tokens: Vec<(String, Option<i64>)>,
+    access_tokens: Vec<String>,
+    /// Passcodes that nobody used, and when each ends.
+    passcodes: Vec<(String, i64)>,
+    now: i64,
+    dead: bool,
+}
+
+impl Family {
+    async fn begin() -> Self {
+        let lab = lab().await;
+        let accounts = [lab.account("ada@example.com").await.account_id, lab.account("ada@example.com").await.account_id];
+        let login = lab.by_password("ada@example.com").await;
+        let tokens = vec![(text(&login.refresh_token).to_owned(), None)];
+        let access_tokens = vec![text(&login.access_token).to_owned()];
+        Self { lab, accounts, tokens, access_tokens, passcodes: Vec::new(), now: 0, dead: false }
+    }
+
+    fn keep(&mut self, answer: &TokenAnswer) {
+        self.tokens.push((text(&answer.refresh_token).to_owned(), None));
+        self.access_tokens.push(text(&answer.access_token).to_owned());
+    }
+
+    /// What the use of a token must come to. Late reuse is the end.
+    fn expected(&mut self, index: usize) -> &'static str {
+        let late = self.tokens[index].1.is_some_and(|used_at| self.now > used_at + REFRESH_GRACE_SECONDS);
+        let expected = if self.dead {
+            "RefreshTokenInvalid"
+        } else if late {
+            "RefreshTokenReused"
+        } else {
+            "ok"
+        };
+        self.dead |= late;
+        expected
+    }
+
+    async fn refresh(&mut self, index: usize, account: &str) {
+        let expected = self.expected(index);
+        let answer = self.lab.refresh("bx:bx", &self.tokens[index].0, account).await;
+        if let Ok(answer) = &answer {
+            self.tokens[index].1.get_or_insert(self.now);
+            self.keep(answer);
+        }
+        assert_eq!(name(answer), expected);
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Later(seconds) => {
+                self.lab.later(seconds);
+                self.now += seconds;
+            }
+            Step::Newest => self.refresh(self.tokens.len() - 1, "").await,
+            Step::Older(index) => self.refresh(index.index(self.tokens.len()), "").await,
+            Step::Switch(index, second) => {
+                let account = self.accounts[usize::from(second)].clone();
+                self.refresh(index.index(self.tokens.len()), &account).await;
+            }
+            Step::Ask(index) => {
+                let index = index.index(self.tokens.len());
+                let expected = self.expected(index);
+                let answer = self.lab.passcode("bx:bx", &self.tokens[index].0).await;
+                if let Ok(passcode) = &answer {
+                    self.passcodes.push((passcode.clone(), self.now + PASSCODE_SECONDS));
+                }
+                assert_eq!(name(answer), expected);
+            }
+            Step::LogIn(_) if self.passcodes.is_empty() => {}
+            Step::LogIn(index) => {
+                let (passcode, ends) = self.passcodes.swap_remove(index.index(self.passcodes.len()));
+                let answer = self.lab.ask("bx:bx", &[("grant_type", PASSCODE), ("passcode", &passcode)]).await;
+                if let Ok(answer) = &answer {
+                    self.keep(answer);
+                }
+                assert_eq!(name(answer), if self.dead || self.now >= ends { "WrongPasscode" } else { "ok" });
+            }
+        }
+    }
+
+    /// While it lives every session of it does, and with it none.
+    async fn check(&self) {
+        for token in &self.access_tokens {
+            assert_eq!(access(&self.lab, token).await, if self.dead { "TokenForeign" } else { "ok" });
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever the order: a token used again after its grace kills the family, and nothing else does.
+    /// Whatever the order, the accounts and the passcodes: a token used again after its grace kills the family, and nothing else does.
     #[test]
     fn a_family_dies_of_late_reuse_and_of_nothing_else(steps in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let lab = lab().await;
-            let account = lab.account("ada@example.com").await;
-            let login = lab.by_key("bx:bx", &account).await;
-            // Each token, and when it was first used.
-            let mut tokens = vec![(text(&login.refresh_token).to_owned(), None::<i64>)];
-            let (mut now, mut dead) = (0, false);
+            let mut family = Family::begin().await;
             for step in steps {
-                let index = match step {
-                    Step::Later(seconds) => {
-                        lab.later(seconds);
-                        now += seconds;
-                        continue;
-                    }
-                    Step::Newest => tokens.len() - 1,
-                    Step::Older(index) => index.index(tokens.len()),
-                };
-                let late = tokens[index].1.is_some_and(|used_at| now > used_at + REFRESH_GRACE_SECONDS);
-                let answer = lab.refresh("bx:bx", &tokens[index].0, "").await;
-                let expected = if dead { "RefreshTokenInvalid" } else if late { "RefreshTokenReused" } else { "ok" };
-                dead |= late;
-                if let Ok(answer) = &answer {
-                    tokens[index].1.get_or_insert(now);
-                    tokens.push((text(&answer.refresh_token).to_owned(), None));
-                }
-                assert_eq!(name(answer), expected);
+                family.take(step).await;
+                family.check().await;
             }
         });
     }

@@ -23,6 +23,24 @@ pub struct Session {
     pub created_at: i64,
     /// When a token was last issued in it, in milliseconds since the Unix epoch.
     pub used_at: i64,
+    /// The session that the login began, if this is another one that came of it.
+    pub family_id: Option<String>,
+    /// When that login was, in milliseconds since the Unix epoch.
+    pub origin_at: Option<i64>,
+}
+
+impl Session {
+    /// What all sessions that came of one login have in common.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        self.family_id.as_deref().unwrap_or(&self.id)
+    }
+
+    /// When the login was that this session came of, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn origin(&self) -> i64 {
+        self.origin_at.unwrap_or(self.created_at)
+    }
 }
 
 fn from_row(row: &AnyRow) -> Result<Session> {
@@ -35,30 +53,32 @@ fn from_row(row: &AnyRow) -> Result<Session> {
         api_key_id: row.try_get("api_key_id")?,
         created_at: row.try_get("created_at")?,
         used_at: row.try_get("used_at")?,
+        family_id: row.try_get("family_id")?,
+        origin_at: row.try_get("origin_at")?,
     })
 }
 
-const COLUMNS: &str = "id, iam_id, account_id, client_id, grant_type, api_key_id, created_at, used_at";
+const COLUMNS: &str = "id, iam_id, account_id, client_id, grant_type, api_key_id, created_at, used_at, family_id, origin_at";
 
 /// Adds a session.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn insert(conn: &mut Conn, session: &Session) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO sessions (id, iam_id, account_id, client_id, grant_type, api_key_id, created_at, used_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(session.id.clone())
-    .bind(session.iam_id.clone())
-    .bind(session.account_id.clone())
-    .bind(session.client_id.clone())
-    .bind(session.grant_type.clone())
-    .bind(session.api_key_id.clone())
-    .bind(session.created_at)
-    .bind(session.used_at)
-    .execute(conn)
-    .await?;
+    let sql = format!("INSERT INTO sessions ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(session.id.clone())
+        .bind(session.iam_id.clone())
+        .bind(session.account_id.clone())
+        .bind(session.client_id.clone())
+        .bind(session.grant_type.clone())
+        .bind(session.api_key_id.clone())
+        .bind(session.created_at)
+        .bind(session.used_at)
+        .bind(session.family_id.clone())
+        .bind(session.origin_at)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -140,6 +160,21 @@ pub async fn page(conn: &mut Conn, filter: Filter<'_>) -> Result<Vec<Session>> {
 /// When the database fails.
 pub async fn delete(conn: &mut Conn, id: &str) -> Result<bool> {
     Ok(delete_where(conn, "id = $1", id, None).await? > 0)
+}
+
+/// Ends all sessions that came of the same login, and returns how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_family(conn: &mut Conn, family: &str) -> Result<u64> {
+    let mut all = 0;
+    // One that is being added now has locked the one that it comes of: it is seen by the next attempt, once that lock was waited for.
+    loop {
+        match delete_where(conn, "(id = $1 OR family_id = $1)", family, None).await? {
+            0 => return Ok(all),
+            some => all += some,
+        }
+    }
 }
 
 /// Ends all sessions of an identity, in one account or everywhere, and returns how many there were.

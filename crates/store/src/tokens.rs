@@ -115,6 +115,8 @@ pub struct Passcode {
     pub account_id: Option<String>,
     /// The key with which the login began that asked for it.
     pub api_key_id: Option<String>,
+    /// The session of that login, without which the passcode is worth nothing; `None` if it was one with a browser.
+    pub session_id: Option<String>,
 }
 
 /// Adds a passcode, good until `expires_at` (milliseconds since the Unix epoch).
@@ -122,36 +124,44 @@ pub struct Passcode {
 /// # Errors
 /// When the database fails.
 pub async fn passcode_insert(conn: &mut Conn, digest: Digest, passcode: &Passcode, expires_at: i64) -> Result<()> {
-    sqlx::query("INSERT INTO passcodes (digest, iam_id, account_id, api_key_id, expires_at) VALUES ($1, $2, $3, $4, $5)")
+    sqlx::query("INSERT INTO passcodes (digest, iam_id, account_id, api_key_id, session_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(digest.hex())
         .bind(passcode.iam_id.clone())
         .bind(passcode.account_id.clone())
         .bind(passcode.api_key_id.clone())
+        .bind(passcode.session_id.clone())
         .bind(expires_at)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Uses a passcode up and returns it, if it exists and is good after `now_ms`. Of two that try at the same time only one gets it.
+/// The passcode that has this digest, if it is good after `now_ms`. Whoever knows it may see it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn passcode_take(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<Option<Passcode>> {
-    let row =
-        sqlx::query("DELETE FROM passcodes WHERE digest = $1 AND expires_at > $2 RETURNING iam_id, account_id, api_key_id")
-            .bind(digest.hex())
-            .bind(now_ms)
-            .fetch_optional(conn)
-            .await?;
+pub async fn passcode_get(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<Option<Passcode>> {
+    let sql = "SELECT iam_id, account_id, api_key_id, session_id FROM passcodes WHERE digest = $1 AND expires_at > $2";
+    let row = sqlx::query(sql).bind(digest.hex()).bind(now_ms).fetch_optional(conn).await?;
     row.map(|row| {
         Ok(Passcode {
             iam_id: row.try_get("iam_id")?,
             account_id: row.try_get("account_id")?,
             api_key_id: row.try_get("api_key_id")?,
+            session_id: row.try_get("session_id")?,
         })
     })
     .transpose()
+}
+
+/// Uses a passcode up, and returns whether it was good after `now_ms`. Of two that try at the same time only one gets it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn passcode_take(conn: &mut Conn, digest: Digest, now_ms: i64) -> Result<bool> {
+    let sql = "DELETE FROM passcodes WHERE digest = $1 AND expires_at > $2";
+    let done = sqlx::query(sql).bind(digest.hex()).bind(now_ms).execute(conn).await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Deletes the passcodes of a user that are not used yet.
