@@ -195,7 +195,7 @@ impl Iam {
             return self.session_begin(conn, &new, settings).await;
         };
         // It may have been ended since it was looked at.
-        match self.session_touch(conn, session_id, account_id).await? {
+        match self.session_touch(conn, session_id, account_id, settings).await? {
             true => Ok(session_id.clone()),
             false => Err(Error::RefreshTokenInvalid),
         }

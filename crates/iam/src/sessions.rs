@@ -50,13 +50,18 @@ impl Iam {
         Ok(session.id)
     }
 
-    /// Goes on with a session, which enters an account if it was in none. Returns whether it is there.
+    /// Goes on with a session, which enters an account if it was in none. There it counts as a new one. Returns whether it is there.
     pub(crate) async fn session_touch(
         &self,
         conn: &mut Conn,
         id: &str,
         account_id: Option<&str>,
+        settings: &LoginSettings,
     ) -> Result<bool> {
+        let Some(before) = sessions::get(conn, id).await? else { return Ok(false) };
+        if before.account_id.is_none() {
+            room_make(conn, &before.iam_id, account_id, settings).await?;
+        }
         Ok(sessions::touch(conn, id, account_id, self.inner.clock.now().as_millisecond()).await?)
     }
 

@@ -295,6 +295,26 @@ async fn a_login_grows_old_in_whatever_account_and_by_whatever_passcode_it_goes_
     assert_eq!(name(lab.refresh("bx:bx", text(&there.refresh_token), "").await), "ok", "the other account has no such limit");
 }
 
+#[tokio::test]
+async fn a_login_that_chooses_its_account_later_takes_one_of_its_places() {
+    let lab = lab().await;
+    let account = lab.account("ada@example.com").await;
+    set(&lab, &account, serde_json::json!({"max_sessions_per_identity": "2"})).await;
+    let mut logins = Vec::new();
+    for _ in 0..4 {
+        let login = lab.by_password("ada@example.com").await;
+        logins.push(lab.refresh("bx:bx", text(&login.refresh_token), &account.account_id).await.unwrap());
+        lab.later(1);
+    }
+    let mut states = Vec::new();
+    for login in &logins {
+        states.push(access(&lab, text(&login.access_token)).await);
+    }
+    assert_eq!(states, ["TokenForeign", "TokenForeign", "ok", "ok"]);
+    assert_eq!(name(lab.refresh("bx:bx", text(&logins[2].refresh_token), "").await), "ok", "its own session is no other");
+    assert_eq!(access(&lab, text(&logins[3].access_token)).await, "ok");
+}
+
 /// What may happen to the tokens of a login: the newest is used, an older one is, perhaps for another account; one asks for a
 /// passcode, with which somebody logs in; or time passes.
 #[derive(Clone, Debug)]
