@@ -14,7 +14,7 @@ pub struct Resource<'a> {
     resource_type: Option<&'a str>,
     resource: Option<&'a str>,
     namespace: Option<&'a str>,
-    /// Whether everything of the service is meant, and not a thing that has no more to say of itself.
+    /// Whether everything that is like this is meant, and not a thing that has no more to say of itself.
     whole: bool,
 }
 
@@ -74,6 +74,12 @@ impl<'a> Resource<'a> {
     #[must_use]
     pub fn namespace(self, namespace: &'a str) -> Self {
         Self { namespace: Some(namespace), whole: false, ..self }
+    }
+
+    /// Everything that is like this, whatever else it has: of what is not said, anything is meant.
+    #[must_use]
+    pub fn everything(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     fn value(&self, key: Key) -> Option<&'a str> {
