@@ -99,7 +99,7 @@ impl<'a> Resource<'a> {
 
     /// Names by which policies can be about this thing only.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
-        [self.instance, self.resource, self.resource_group].into_iter().flatten()
+        [self.instance, self.resource, self.resource_group, self.region].into_iter().flatten()
     }
 }
 
@@ -258,7 +258,7 @@ impl Attributes {
 
     /// The one name that a thing must have to be meant, if the attributes say one.
     pub fn about(&self) -> Option<&str> {
-        let order = [Key::Instance, Key::Resource, Key::ResourceGroup];
+        let order = [Key::Instance, Key::Resource, Key::ResourceGroup, Key::Region];
         order.into_iter().find_map(|wanted| {
             self.0.iter().find_map(|(key, value)| match value {
                 Match::Equals(value) if *key == wanted => Some(value.as_str()),

@@ -58,7 +58,7 @@ struct Role {
 struct Rule {
     actions: Arc<HashSet<&'static str>>,
     attributes: Attributes,
-    condition: Option<Condition>,
+    condition: Option<Arc<Condition>>,
 }
 
 /// What an identity may do in an account.
@@ -69,6 +69,16 @@ pub struct Rights {
     /// Rules about one thing only, by its name: a decision looks at those and at the general ones, however many there are.
     named: HashMap<String, Vec<usize>>,
     general: Vec<usize>,
+    /// What is allowed on anything of a service at all, by action and service.
+    somewhere: HashMap<(&'static str, &'static str), Somewhere>,
+}
+
+/// When an action is allowed on anything of a service.
+#[derive(Debug)]
+enum Somewhere {
+    Always,
+    /// While one of these conditions holds.
+    While(Vec<Arc<Condition>>),
 }
 
 impl Rights {
@@ -84,6 +94,7 @@ impl Rights {
         let mut rights = Self { owner: grants.owner, ..Self::default() };
         let custom = roles::custom(&grants.custom_roles);
         let mut shared: HashMap<Vec<String>, Arc<HashSet<&'static str>>> = HashMap::new();
+        let mut reached = HashSet::new();
         for document in &grants.policies {
             let Ok(document) = serde_json::from_str::<Document>(document) else { continue };
             // Tags of resources are not kept, so a policy on tagged ones is about none.
@@ -91,13 +102,32 @@ impl Rights {
                 continue;
             }
             let Some(attributes) = Attributes::compile(document.resource.attributes) else { continue };
-            let condition = document.rule.map(Condition::compile);
+            let condition = document.rule.map(|rule| Arc::new(Condition::compile(rule)));
             let mut names: Vec<_> = document.control.grant.roles.into_iter().map(|role| role.role_id).collect();
             names.sort_unstable();
             let actions = shared.entry(names).or_insert_with_key(|names| Arc::new(roles::actions(names, &custom)));
-            rights.add(Rule { actions: Arc::clone(actions), attributes, condition });
+            let rule = Rule { actions: Arc::clone(actions), attributes, condition };
+            rights.reach(&rule, &mut reached);
+            rights.add(rule);
         }
         rights
+    }
+
+    /// Notes where a rule allows something. What another rule with the same roles said of the same services need not be said again.
+    fn reach(&mut self, rule: &Rule, reached: &mut HashSet<(*const HashSet<&'static str>, &'static str)>) {
+        for &service in services().iter().filter(|service| rule.attributes.reach(service)) {
+            if rule.condition.is_none() && !reached.insert((Arc::as_ptr(&rule.actions), service)) {
+                continue;
+            }
+            for &action in rule.actions.iter() {
+                let known = self.somewhere.entry((action, service)).or_insert_with(|| Somewhere::While(Vec::new()));
+                match (known, &rule.condition) {
+                    (Somewhere::Always, _) => {}
+                    (Somewhere::While(conditions), Some(condition)) => conditions.push(Arc::clone(condition)),
+                    (known, None) => *known = Somewhere::Always,
+                }
+            }
+        }
     }
 
     fn add(&mut self, rule: Rule) {
@@ -116,10 +146,16 @@ impl Rights {
         self.owner || self.general.iter().chain(about).any(|&index| self.rules[index].gives(action, resource, now))
     }
 
-    /// Whether `action` is allowed on anything of a service at all.
+    /// Whether `action` is allowed on anything of a service at all. How many policies there are makes no difference, unless they hold at
+    /// certain times.
     #[must_use]
     pub fn allow_somewhere(&self, action: &str, service: &str, now: Timestamp) -> bool {
-        self.owner || self.rules.iter().any(|rule| rule.attributes.reach(service) && rule.is_active(action, now))
+        self.owner
+            || match self.somewhere.get(&(action, service)) {
+                Some(Somewhere::Always) => true,
+                Some(Somewhere::While(conditions)) => conditions.iter().any(|condition| condition.holds(now)),
+                None => false,
+            }
     }
 }
 

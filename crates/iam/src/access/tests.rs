@@ -66,6 +66,33 @@ fn a_right_on_one_cluster_is_a_right_somewhere_but_not_on_the_account() {
 }
 
 #[test]
+fn a_right_somewhere_is_one_while_any_policy_holds() {
+    let service = ("serviceName", "containers-kubernetes");
+    let until = |end: &str, region: &str| {
+        let mut policy = policy(VIEWER, &[service, ("region", region)]);
+        policy["rule"] =
+            json!({"key": "{{environment.attributes.current_date_time}}", "operator": "dateTimeLessThan", "value": end});
+        policy
+    };
+    let (early, late) = (until("2026-12-01T00:00:00Z", "eu-de"), until("2027-01-01T00:00:00Z", "us-south"));
+    let always = policy(VIEWER, &[service, ("region", "eu-gb")]);
+    let cases: [(&[Value], [bool; 3]); 4] = [
+        (&[early.clone(), late.clone()], [true, true, false]),
+        (&[early.clone(), always.clone()], [true, true, true]),
+        (&[always, early, late], [true, true, true]),
+        (&[], [false, false, false]),
+    ];
+    for (policies, expected) in cases {
+        let rights = rights(policies);
+        let times = ["2026-11-24T00:00:00Z", "2026-12-24T00:00:00Z", "2027-01-24T00:00:00Z"];
+        let found = times.map(|now| rights.allow_somewhere(READ, "containers-kubernetes", at(now)));
+        assert_eq!(found, expected, "{policies:?}");
+        assert!(!rights.allow_somewhere(CREATE, "containers-kubernetes", at(times[0])));
+        assert!(!rights.allow_somewhere(READ, "iam-identity", at(times[0])));
+    }
+}
+
+#[test]
 fn a_policy_with_anything_unknown_gives_nothing() {
     let now = at("2026-11-24T10:00:00Z");
     let mut operator = policy(VIEWER, &[("serviceName", "containers-kubernetes")]);
