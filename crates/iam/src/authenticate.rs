@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use boatyard_core::Digest;
+use boatyard_store::api_keys::ApiKey;
 use boatyard_store::{Conn, Domain, access, api_keys, sessions};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -97,7 +98,7 @@ impl Iam {
     /// are out.
     async fn look_up(&self, identity: &Identity, now: Timestamp) -> Result<(Arc<Rights>, Timestamp)> {
         let mut conn = self.inner.store.read().await?;
-        let until = standing(&mut conn, identity, now).await?.ok_or(Error::TokenForeign)?;
+        let until = self.standing(&mut conn, identity, now).await?.ok_or(Error::TokenForeign)?;
         let Some(account_id) = &identity.account_id else { return Ok((Arc::default(), until)) };
         let unlisted = Unlisted::find(&mut conn, account_id, &identity.iam_id, now).await?;
         drop(conn);
@@ -109,6 +110,49 @@ impl Iam {
         let key = format!("{account_id}/{}/{}", identity.iam_id, groups.join(","));
         let rights = self.inner.rights.get(&self.inner.store, &key, load).await?;
         Ok((rights, unlisted.until.map_or(until, |end| until.min(end))))
+    }
+
+    /// Until when a token stands, for all that is known now: `None` if its session, its key or whom it is of is gone.
+    async fn standing(&self, conn: &mut Conn, identity: &Identity, now: Timestamp) -> Result<Option<Timestamp>> {
+        let session = match &identity.session_id {
+            Some(id) => match sessions::get(conn, id).await? {
+                Some(session) => Some(session),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let key_id = identity.apikey_id.as_ref().or_else(|| session.as_ref()?.api_key_id.as_ref());
+        let key = match key_id {
+            Some(id) => {
+                let good = |key: &ApiKey| !key.disabled && !key.expired(now.as_millisecond());
+                match api_keys::by_id(conn, id).await?.filter(good) {
+                    Some(key) => Some(key),
+                    None => return Ok(None),
+                }
+            }
+            None => None,
+        };
+        let mut until = Timestamp::MAX;
+        if let Some(at) = key.as_ref().and_then(|key| key.expires_at) {
+            until = Timestamp::from_millisecond(at).unwrap_or(until);
+        }
+        // Whoever became a trusted profile must still be in the account of the login, and trusted.
+        if let Some(original) = identity.claims["authn"]["iam_id"].as_str().filter(|original| *original != identity.iam_id) {
+            let account_id = session.as_ref().and_then(|session| session.account_id.as_deref());
+            let account_id = account_id.or_else(|| key.as_ref().map(|key| key.account_id.as_str()));
+            match self.still_trusted(conn, identity, original, account_id, session.as_ref()).await? {
+                Some(end) if end > now => until = until.min(end),
+                _ => return Ok(None),
+            }
+        }
+        let exists = match (identity.kind(), &identity.account_id) {
+            (Kind::User, Some(account_id)) => access::is_member(conn, account_id, &identity.iam_id).await?,
+            (_, account_id) => {
+                let found = Subject::find(conn, &identity.iam_id).await?;
+                found.is_some_and(|subject| subject.account_id.is_none() || subject.account_id == *account_id)
+            }
+        };
+        Ok(exists.then_some(until))
     }
 
     async fn verify(&self, token: &str) -> Result<Identity> {
@@ -128,35 +172,6 @@ impl Iam {
         }
         identity(json(payload)?)
     }
-}
-
-/// Until when a token stands, for all that is known now: `None` if its session, its key or whom it is of is gone.
-async fn standing(conn: &mut Conn, identity: &Identity, now: Timestamp) -> Result<Option<Timestamp>> {
-    let mut key_id = identity.apikey_id.clone();
-    if let Some(session_id) = &identity.session_id {
-        let Some(session) = sessions::get(conn, session_id).await? else { return Ok(None) };
-        key_id = key_id.or(session.api_key_id);
-    }
-    let mut until = Timestamp::MAX;
-    if let Some(key_id) = key_id {
-        let key = api_keys::by_id(conn, &key_id).await?;
-        let Some(key) = key.filter(|key| !key.disabled && !key.expired(now.as_millisecond())) else { return Ok(None) };
-        until = key.expires_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(until);
-    }
-    // Whoever became a trusted profile must be there as well as the profile.
-    if let Some(original) = identity.claims["authn"]["iam_id"].as_str().filter(|original| *original != identity.iam_id)
-        && Subject::find(conn, original).await?.is_none()
-    {
-        return Ok(None);
-    }
-    let exists = match (identity.kind(), &identity.account_id) {
-        (Kind::User, Some(account_id)) => access::is_member(conn, account_id, &identity.iam_id).await?,
-        (_, account_id) => {
-            let found = Subject::find(conn, &identity.iam_id).await?;
-            found.is_some_and(|subject| subject.account_id.is_none() || subject.account_id == *account_id)
-        }
-    };
-    Ok(exists.then_some(until))
 }
 
 /// ID tokens and UAA tokens are signed with the same keys but are no access tokens: they say for whom they are.
