@@ -76,7 +76,10 @@ impl Iam {
         let now = self.inner.clock.now().as_millisecond();
         let over = |since: i64, seconds: Option<i64>| seconds.is_some_and(|seconds| now >= since + seconds * 1000);
         if over(session.origin(), settings.session_expiration) || over(session.used_at, settings.session_invalidation) {
-            self.session_end(id).await?;
+            // Elsewhere it may go on: the limit is of the account that was asked for.
+            if session.account_id.as_deref() == account_id {
+                self.session_end(id).await?;
+            }
             return Err(Error::SessionEnded { session: id.to_owned() });
         }
         Ok(session)

@@ -292,6 +292,8 @@ async fn a_login_grows_old_in_whatever_account_and_by_whatever_passcode_it_goes_
     }
     let late = [("grant_type", PASSCODE), ("passcode", &late), ("bss_account", &first.account_id)];
     assert_ne!(name(lab.ask("bx:bx", &late).await), "ok", "with a passcode that it asked for while it was young");
+    let again = lab.refresh("bx:bx", text(&there.refresh_token), &first.account_id).await;
+    assert_eq!(name(again), "SessionEnded", "once more from the other account");
     assert_eq!(name(lab.refresh("bx:bx", text(&there.refresh_token), "").await), "ok", "the other account has no such limit");
 }
 
