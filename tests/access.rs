@@ -144,6 +144,57 @@ fn a_policy_gives_access_at_once_and_its_end_takes_it_away_at_once() {
 }
 
 #[test]
+fn networks_are_seen_by_whoever_works_in_their_region_and_what_the_account_orders_with_by_who_looks_after_it_all() {
+    let team = Team::new();
+    let (vpc, zone, _) = team.server.vpc_place(&team.ada.token);
+    let dal = "/global/v1/datacenters/dal10/vlans";
+    let order = team.server.vpc_order(&team.ada.token, "mine");
+    let made = team.ok(&team.ada, "POST /global/v2/vpc/createCluster", &order, 201);
+    let cluster = text(&made, "/clusterID");
+    let credentials = Request::post("/global/v1/credentials").bearer(&team.ada.token).header("X-Region", "us-south");
+    let credentials = credentials.header("X-Auth-Softlayer-Username", "ada-classic").header("X-Auth-Softlayer-APIKey", "k");
+    team.server.send(credentials).expect(204);
+    let pool = json!({"name": "hosts", "flavorClass": "bx2d", "metro": "dal"});
+    team.ok(&team.ada, "POST /global/v2/createDedicatedHostPool", &pool, 201);
+    let get = |path: &str| {
+        let request = Request::get(path).bearer(&team.bob.token).header("X-Region", "us-south");
+        team.server.send(request)
+    };
+    let lists = [
+        "/global/v2/vpc/getVPCs?provider=vpc-gen2".to_owned(),
+        format!("/global/v2/vpc/getSubnets?provider=vpc-gen2&zone={zone}"),
+        dal.to_owned(),
+        "/global/v2/classic/getVLANs?zone=dal10".to_owned(),
+    ];
+    let of_account = ["/global/v1/credentials", "/global/v2/getDedicatedHostPools"];
+    let service_instance = ("serviceInstance", cluster);
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool, bool);
+    let cases: [Case<'_>; 5] = [
+        ("another region", &[CONTAINERS, ("region", "eu-de")], false, false),
+        ("the region", &[CONTAINERS, ("region", "us-south")], true, false),
+        ("one cluster in the region", &[CONTAINERS, service_instance], true, false),
+        ("a cluster that there is not", &[CONTAINERS, ("serviceInstance", "none")], false, false),
+        ("everything", &[CONTAINERS], true, true),
+    ];
+    for (what, attributes, sees, looks_after_all) in cases {
+        let policy = team.ok(&team.ada, "POST /v2/policies", &team.policy(&team.bob.iam_id, VIEWER, attributes), 201);
+        for path in &lists {
+            let listed = get(path).json(200);
+            let seen = listed.as_array().map_or(0, Vec::len);
+            assert_eq!(seen > 0, sees, "{what}: {path}: {listed}");
+        }
+        let of_vpc = get(&format!("/global/v2/vpc/getSubnets?provider=vpc-gen2&vpc={vpc}")).status;
+        assert_eq!(of_vpc, if sees { 200 } else { 400 }, "{what}: as if there were no such VPC");
+        for path in of_account {
+            assert_eq!(get(path).status, if looks_after_all { 200 } else { 403 }, "{what}: {path}");
+        }
+        let told = get("/global/v1/infra-permissions").json(200).to_string();
+        assert_eq!(told.contains("ada-classic"), looks_after_all, "{what}: {told}");
+        team.call(&team.ada, &format!("DELETE /v2/policies/{}", text(&policy, "/id")), &Value::Null).expect(204);
+    }
+}
+
+#[test]
 fn members_of_a_group_have_what_its_policies_give_while_they_are_in_it() {
     let team = Team::new();
     let clusters = || team.server.send(Request::get("/global/v2/vpc/getClusters").bearer(&team.bob.token)).status;

@@ -72,17 +72,21 @@ pub fn gateway(cidr: &str) -> Option<Ipv4Addr> {
 }
 
 impl Fleet {
-    /// Portable subnets of the caller's account, narrowed to data centers or a metro.
+    /// Portable subnets of VLANs that the caller sees, narrowed to data centers or a metro.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn portable_subnets(&self, caller: &Caller, locations: &[String]) -> Result<Vec<PortableView>> {
         let account_id = create::account(caller)?;
+        let sight = self.sight(caller).await?;
         let mut conn = self.store.read().await?;
         let vlans = networks::vlans(&mut conn, account_id).await?;
         let within = |vlan: &Vlan| {
             let zone = self.catalog.any_zone(&vlan.datacenter);
-            locations.is_empty() || zone.is_some_and(|zone| locations.iter().any(|location| zone.is_within(location)))
+            let asked =
+                locations.is_empty() || zone.is_some_and(|zone| locations.iter().any(|location| zone.is_within(location)));
+            // A data center that the catalog has no more is in no region.
+            asked && sight.sees(zone.map_or("", |zone| zone.service_region()))
         };
         let found = subnets::list(&mut conn, Kind::Portable, account_id).await?.into_iter();
         let views = found.filter_map(|subnet| {

@@ -1,13 +1,21 @@
 //! Networks of an account: what the first start offers, and lists with free addresses.
+//!
+//! Networks are shared by what runs in a region, so whoever may see anything of a region, be it a single cluster, sees its networks,
+//! without which nobody could work on clusters there; others see none.
+
+use std::collections::BTreeSet;
 
 use boatyard_core::id;
-use boatyard_iam::Caller;
-use boatyard_store::Conn;
+use boatyard_iam::access::Resource;
+use boatyard_iam::{Caller, ResourceGroup};
 use boatyard_store::networks::{self, Subnet, Vlan, Vpc};
+use boatyard_store::{Conn, resource_groups};
 
 use crate::catalog::Zone;
 use crate::{Error, Fleet, Provider, Result, addresses, classic_subnets, create};
 
+/// What whoever sees networks must be allowed.
+const READ: &str = "containers-kubernetes.cluster.read";
 /// The region of the default VPC, and the data centers with a VLAN pair, where the catalog has them.
 const VPC_REGION: &str = "us-south";
 const DATACENTERS: [&str; 3] = ["dal10", "dal12", "dal13"];
@@ -20,7 +28,39 @@ pub struct SubnetView {
     pub free: i64,
 }
 
+/// What a caller sees of the networks of an account.
+pub(crate) struct Sight<'a> {
+    caller: Caller,
+    account_id: &'a str,
+    /// Whether all of them, and nothing has to be asked.
+    all: bool,
+    /// Regions of the clusters that the caller reaches.
+    regions: BTreeSet<String>,
+    groups: Vec<ResourceGroup>,
+}
+
+impl Sight<'_> {
+    /// Whether the networks of a region are seen: the caller may read a cluster there, or whatever clusters of some resource group are in it.
+    pub fn sees(&self, region: &str) -> bool {
+        let reaches = |group: &ResourceGroup| self.caller.reaches(&Resource::clusters(self.account_id, region, &group.id));
+        self.all || self.regions.contains(region) || self.groups.iter().any(reaches)
+    }
+}
+
 impl Fleet {
+    /// What a caller sees of the networks of their account.
+    pub(crate) async fn sight<'a>(&self, caller: &'a Caller) -> Result<Sight<'a>> {
+        let account_id = create::account(caller)?;
+        // Lists of networks need it, also where the service lets everybody ask for them.
+        let caller = caller.clone().acting(READ);
+        if caller.reaches_all() {
+            return Ok(Sight { caller, account_id, all: true, regions: BTreeSet::new(), groups: Vec::new() });
+        }
+        let regions = self.clusters(&caller).await?.iter().map(|cluster| cluster.region.clone()).collect();
+        let groups = resource_groups::list(&mut *self.store.read().await?, account_id).await?;
+        Ok(Sight { caller, account_id, all: false, regions, groups })
+    }
+
     /// Gives an account without networks a VPC with a subnet in each zone of one region, and a VLAN pair in each of three classic
     /// data centers, so that a cluster can be created at once. Does nothing where there are any.
     ///
@@ -84,37 +124,51 @@ impl Fleet {
         if usual.is_empty() { all.into_iter().take(DATACENTERS.len()).collect() } else { usual }
     }
 
-    /// Subnets of the caller's account, narrowed to a VPC and a zone if they are given.
+    /// VPCs that the caller sees.
     ///
     /// # Errors
-    /// If there is no such VPC or zone.
+    /// When the database fails.
+    pub async fn vpcs(&self, caller: &Caller) -> Result<Vec<Vpc>> {
+        let sight = self.sight(caller).await?;
+        let mut vpcs = networks::vpcs(&mut *self.store.read().await?, create::account(caller)?).await?;
+        vpcs.retain(|vpc| sight.sees(&vpc.region));
+        Ok(vpcs)
+    }
+
+    /// Subnets that the caller sees, narrowed to a VPC and a zone if they are given.
+    ///
+    /// # Errors
+    /// If the caller sees no such VPC, or there is no such zone.
     pub async fn subnets(&self, caller: &Caller, vpc: Option<&str>, zone: Option<&str>) -> Result<Vec<SubnetView>> {
         let account_id = create::account(caller)?;
         zone.map(|zone| self.catalog.zone(zone, Provider::VpcGen2)).transpose()?;
         let used = self.addresses_in_use(account_id).await?;
+        let vpcs = self.vpcs(caller).await?;
         let mut conn = self.store.read().await?;
-        let vpcs = networks::vpcs(&mut conn, account_id).await?;
         if let Some(unknown) = vpc.filter(|id| vpcs.iter().all(|vpc| vpc.id != *id)) {
             return Err(Error::VpcNotFound(unknown.to_owned()));
         }
         let subnets = networks::subnets(&mut conn, account_id).await?.into_iter();
         let wanted = subnets.filter(|s| vpc.is_none_or(|vpc| s.vpc_id == vpc) && zone.is_none_or(|zone| s.zone == zone));
         Ok(wanted
-            .map(|subnet| {
+            .filter_map(|subnet| {
+                let vpc_name = vpcs.iter().find(|vpc| vpc.id == subnet.vpc_id)?.name.clone();
                 let capacity = i64::from(addresses::capacity(&subnet.cidr));
                 let free = capacity - used.get(&subnet.id).copied().unwrap_or(0);
-                let vpc_name = vpcs.iter().find(|v| v.id == subnet.vpc_id).map_or_else(String::new, |v| v.name.clone());
-                SubnetView { subnet, vpc_name, free }
+                Some(SubnetView { subnet, vpc_name, free })
             })
             .collect())
     }
 
-    /// VLANs of the caller's account in a data center.
+    /// VLANs in a data center that the caller sees.
     ///
     /// # Errors
     /// If there is no such data center.
     pub async fn vlans(&self, caller: &Caller, datacenter: &str) -> Result<Vec<Vlan>> {
-        self.catalog.zone(datacenter, Provider::Classic)?;
+        let zone = self.catalog.zone(datacenter, Provider::Classic)?;
+        if !self.sight(caller).await?.sees(zone.service_region()) {
+            return Ok(Vec::new());
+        }
         let mut vlans = networks::vlans(&mut *self.store.read().await?, create::account(caller)?).await?;
         vlans.retain(|vlan| vlan.datacenter == datacenter);
         Ok(vlans)

@@ -108,14 +108,6 @@ impl Fleet {
         Ok(NewCluster { caller, account_id, group, name, provider, region, spec, pools, now })
     }
 
-    /// VPCs of the caller's account.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn vpcs(&self, caller: &Caller) -> Result<Vec<networks::Vpc>> {
-        Ok(networks::vpcs(&mut *self.store.read().await?, create::account(caller)?).await?)
-    }
-
     /// Free addresses by network of the caller's account: how many are in use.
     pub(crate) async fn addresses_in_use(&self, account_id: &str) -> Result<BTreeMap<String, i64>> {
         Ok(workers::addresses_in_use(&mut *self.store.read().await?, account_id).await?.into_iter().collect())
