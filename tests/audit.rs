@@ -130,6 +130,31 @@ fn an_account_sees_its_own_trail_and_the_administrator_sees_all() {
 }
 
 #[test]
+fn owners_see_that_somebody_tried_their_names_and_keys() {
+    let server = Server::start();
+    let (guest, other) = (server.account("guest"), server.account("other"));
+    let token = server.token(&guest);
+    let key = json!({ "name": "old", "iam_id": guest.iam_id, "account_id": guest.account_id });
+    let key = server.send(Request::post("/v1/apikeys").bearer(&token).json(&key)).json(201);
+    server.send(Request::post(format!("/v1/apikeys/{}/disable", text(&key, "/id"))).bearer(&token)).expect(204);
+    server.grant(Some(BX), &[("grant_type", PASSWORD), ("username", &guest.username), ("password", "guess")]).expect(401);
+    server.grant(Some(BX), &[("grant_type", APIKEY), ("apikey", text(&key, "/apikey"))]).expect(400);
+    server.grant(Some(BX), &[("grant_type", APIKEY), ("apikey", "nobody-s-key")]).expect(400);
+    let seen = |user: &User| {
+        let page = server.send(Request::get(format!("{AUDIT}?outcome=failure")).bearer(&server.token(user))).json(200);
+        let mut codes: Vec<_> =
+            array(&page["events"]).iter().map(|event| text(event, "/reason/reasonForFailure").to_owned()).collect();
+        codes.sort();
+        codes
+    };
+    wait::until("both failures", wait::PATIENCE, || match &seen(&guest)[..] {
+        [disabled, wrong] if disabled == "BXNIM0462E" && wrong == "BXNIM0602E" => Ok(()),
+        found => Err(format!("{found:?}")),
+    });
+    assert!(seen(&other).is_empty());
+}
+
+#[test]
 fn pages_neither_skip_nor_repeat_while_more_is_written_and_a_follower_sees_it() {
     let server = Server::start();
     let guest = server.account("guest");

@@ -6,11 +6,11 @@ use boatyard_core::secret::ExposeSecret as _;
 use boatyard_core::{Digest, SecretString};
 use boatyard_store::sessions::Session;
 use boatyard_store::tokens::{self, Kind, RefreshToken};
-use boatyard_store::{Conn, Domain, access, api_keys, users};
+use boatyard_store::{Conn, Domain, access, accounts, api_keys, users};
 
 use crate::claims::Login;
 use crate::refresh::{NewRefresh, reaches};
-use crate::request::{APIKEY, Client, Grant, TokenRequest};
+use crate::request::{APIKEY, Client, Form, Grant, TokenRequest};
 use crate::sessions::NewSession;
 use crate::settings::LoginSettings;
 use crate::subject::Subject;
@@ -333,6 +333,29 @@ impl Iam {
             None => access::is_member(&mut *self.inner.store.read().await?, account, &subject.iam_id).await?,
         };
         if belongs { Ok(Some(account.to_owned())) } else { Err(Error::NotAMember { account: account.to_owned() }) }
+    }
+
+    /// The account whose owner should know of a login that failed: that of the API key, or of the user whose name was given: the one that
+    /// was asked for, or else the first that the user joined. `None` if neither is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn login_account(&self, form: &Form) -> Result<Option<String>> {
+        let field = |name| form.get(name).ok().flatten();
+        let mut conn = self.inner.store.read().await?;
+        if let Some(apikey) = field("apikey") {
+            return Ok(api_keys::by_digest(&mut conn, Digest::of(apikey)).await?.map(|key| key.account_id));
+        }
+        let name = field("username").map(|name| name.trim().to_lowercase()).filter(|name| name.len() <= LONGEST_USERNAME);
+        // No name holds a NUL, and not every database can.
+        let Some(name) = name.filter(|name| !name.contains('\0')) else { return Ok(None) };
+        let Some(user) = users::by_username(&mut conn, &name).await? else { return Ok(None) };
+        if let Some(wanted) = field("bss_account").or(field("account"))
+            && access::is_member(&mut conn, wanted, &user.iam_id).await?
+        {
+            return Ok(Some(wanted.to_owned()));
+        }
+        Ok(accounts::list(&mut conn, &user.iam_id, None, 1).await?.pop().map(|first| first.account.id))
     }
 
     /// An ID token with which kubectl speaks to a cluster of the caller's account, as it would be had it been made `age_seconds` ago.

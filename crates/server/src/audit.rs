@@ -14,9 +14,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use boatyard_api::Operation;
-use boatyard_iam::Identity;
+use boatyard_iam::{Form, Identity};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::call::RequestId;
@@ -27,6 +28,8 @@ pub use writer::Trail;
 
 /// Bodies that are larger are not looked into for identifiers, in bytes.
 const LOOKED_INTO: usize = 64 * 1024;
+/// Failed logins whose account is looked for at a time; the rest of a flood goes without.
+static LOOKING: Semaphore = Semaphore::const_new(4);
 
 /// What becomes known of a request on its way to the answer. Stands in the extensions of the request.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +114,7 @@ impl Arrived {
     }
 
     /// Writes the event of the request, if it has one, before its answer is sent. `code` is the service's of a refusal.
-    pub async fn record(self, app: &App, response: Response, code: Option<&str>) -> Response {
+    pub async fn record(self, app: &Arc<App>, response: Response, code: Option<&'static str>) -> Response {
         let (operation, status) = (self.operation, response.status());
         let login = actions::is_login(operation);
         let denied =
@@ -134,14 +137,29 @@ impl Arrived {
         };
         facts.identifiers(&self.path, &self.query, &body, &answered);
         if login {
-            let form = serde_urlencoded::from_bytes(&body).unwrap_or_default();
-            if !facts.login(form, self.client, &answered) {
+            let form: Vec<(String, String)> = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+            if !facts.login(&form, self.client, &answered) {
+                return response;
+            }
+            if denied {
+                failed_login(Arc::clone(app), facts, Form::new(form));
                 return response;
             }
         }
         hand_in(app, facts).await;
         response
     }
+}
+
+/// Writes the event of a login that failed, with the account whose business it is. The answer does not wait for that: it must not tell by
+/// its time who is known.
+fn failed_login(app: Arc<App>, mut facts: Facts<'static>, form: Form) {
+    let Ok(permit) = LOOKING.try_acquire() else { return app.audit.offer(facts.event()) };
+    tokio::spawn(async move {
+        facts.initiator.account_id = app.iam.login_account(&form).await.unwrap_or_default();
+        app.audit.offer(facts.event());
+        drop(permit);
+    });
 }
 
 /// Writes an event; a refusal of nobody known is not waited for.

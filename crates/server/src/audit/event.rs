@@ -131,7 +131,7 @@ impl Facts<'_> {
 
     /// Makes the event that of a login, and tells whether it is one: tokens for a client that gets no session only read, but
     /// for those of a profile that somebody assumes.
-    pub fn login(&mut self, form: Vec<(String, String)>, client: &str, answer: &Bytes) -> bool {
+    pub fn login(&mut self, form: &[(String, String)], client: &str, answer: &Bytes) -> bool {
         let field = |name: &str| form.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).unwrap_or_default();
         let grant = field("grant_type");
         let grant = if boatyard_iam::grant_types().contains(&grant) { grant } else { "unknown" };
@@ -394,7 +394,7 @@ mod tests {
             let mut facts = Facts { status: StatusCode::UNAUTHORIZED, ..Facts::default() };
             let form = [("grant_type", "password"), ("username", username)];
             let form = form.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
-            assert!(facts.login(form, "bx", &Bytes::new()));
+            assert!(facts.login(&form, "bx", &Bytes::new()));
             let event = facts.event();
             let document: Value = serde_json::from_str(&event.document).unwrap();
             assert_eq!(document["initiator"]["name"], *event.initiator_name, "{username}");
