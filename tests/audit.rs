@@ -262,6 +262,21 @@ fn no_secret_that_was_used_stands_anywhere() {
     server.grant(Some(BX), &[("grant_type", "password"), ("username", wrong), ("password", wrong)]).expect(401);
     let client = [("client_id", "bx"), ("client_secret", secret), ("grant_type", APIKEY), ("apikey", &guest.apikey)];
     server.grant(None, &client).expect(401);
+    // One key whose value is kept, one whose value its owner chose.
+    let chosen = "chosen-by-its-owner-0123456789abcdef";
+    let body = json!({
+        "account_id": guest.account_id, "name": "keeper", "apikey": { "name": "kept", "store_value": true },
+    });
+    let keeper = server.send(Request::post("/v1/serviceids").bearer(&token).json(&body)).json(201);
+    let kept = text(&keeper, "/apikey/apikey");
+    let shown = server.send(Request::get(format!("/v1/apikeys/{}", text(&keeper, "/apikey/id"))).bearer(&token)).json(200);
+    assert_eq!(text(&shown, "/apikey"), kept, "its value can be read again");
+    let body = json!({ "account_id": guest.account_id, "iam_id": guest.iam_id, "name": "chosen", "apikey": chosen });
+    server.send(Request::post("/v1/apikeys").bearer(&token).json(&body)).expect(201);
+    for key in [kept, chosen] {
+        server.grant(Some(BX), &[("grant_type", APIKEY), ("apikey", key)]).expect(200);
+        server.send(Request::get("/v1/apikeys/details").bearer(&token).header("IAM-ApiKey", key)).expect(200);
+    }
     let credentials = Request::post("/global/v1/credentials").bearer(&token).header("X-Region", "us-south");
     server.send(credentials.header("X-Auth-Softlayer-APIKey", classic).header("X-Auth-Softlayer-Username", "ada"));
     // A key where an ID belongs.
@@ -277,7 +292,19 @@ fn no_secret_that_was_used_stands_anywhere() {
     for name in ["boatyard.db", "boatyard.db-wal", "boatyard.db-shm"] {
         places.push((name.to_owned(), fs::read(server.data_dir.join(name)).unwrap()));
     }
-    let secrets = [&guest.apikey, &password, &passcode, &refresh, &token, wrong, secret, classic, &server.administrator.apikey];
+    let secrets = [
+        &guest.apikey,
+        &password,
+        &passcode,
+        &refresh,
+        &token,
+        wrong,
+        secret,
+        classic,
+        kept,
+        chosen,
+        &server.administrator.apikey,
+    ];
     for (place, bytes) in &places {
         assert!(!bytes.is_empty(), "{place}");
         for secret in secrets {
