@@ -414,7 +414,7 @@ fn discovery_names_endpoints_that_answer() {
     let server = shared();
     let document = server.send(Request::get("/identity/.well-known/openid-configuration")).json(200);
     for (member, path) in [
-        ("authorization_endpoint", "/identity/authorize"),
+        ("introspection_endpoint", "/identity/introspect"),
         ("token_endpoint", "/identity/token"),
         ("revocation_endpoint", "/identity/revoke"),
         ("passcode_endpoint", "/identity/passcode"),
@@ -423,6 +423,13 @@ fn discovery_names_endpoints_that_answer() {
     ] {
         let address = text(&document, &format!("/{member}"));
         assert_eq!(address.strip_prefix(&*server.endpoint), Some(path), "{member}");
+    }
+    let named =
+        document.as_object().unwrap().iter().filter(|(_, value)| value.as_str().is_some_and(|text| text.starts_with("http")));
+    for (member, address) in named.filter(|(member, _)| *member != "issuer") {
+        let path = address.as_str().unwrap().strip_prefix(&*server.endpoint).unwrap();
+        let statuses = ["GET", "POST"].map(|method| server.send(Request::new(method, path)).status);
+        assert!(!statuses.contains(&501) && statuses != [404; 2], "{member}: {statuses:?}");
     }
     for (member, values) in [
         ("subject_types_supported", vec!["public"]),

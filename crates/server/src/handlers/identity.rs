@@ -56,13 +56,15 @@ pub async fn discovery_get(call: Call) -> Result<Response, Problem> {
     let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let body = OpenIdConfiguration {
         issuer: issuer.to_owned(),
-        authorization_endpoint: at("authorize"),
+        // Nothing is served there yet, and whoever reads this would go there.
+        authorization_endpoint: None,
         token_endpoint: format!("{issuer}/token"),
         revocation_endpoint: at("revoke"),
+        introspection_endpoint: at("introspect"),
         passcode_endpoint: at("passcode"),
         userinfo_endpoint: at("userinfo"),
         jwks_uri: format!("{issuer}/keys"),
-        response_types_supported: list(&["code", "id_token", "token id_token"]),
+        response_types_supported: Vec::new(),
         grant_types_supported: list(boatyard_iam::grant_types()),
         subject_types_supported: list(&["public"]),
         token_endpoint_auth_methods_supported: list(&["client_secret_basic", "client_secret_post"]),
