@@ -46,6 +46,7 @@ mod sdk_users;
 mod sealing;
 mod sessions;
 mod state;
+mod strangers;
 mod traps_containers;
 mod traps_iam;
 mod users;
