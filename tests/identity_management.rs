@@ -344,7 +344,7 @@ fn the_node_sdk_manages_identities_and_logs_in_with_each_of_them() {
     describe(&mut command, &server, &user);
     command.env("NODE_EXTRA_CA_CERTS", &server.ca_file).env("ADMINISTRATOR_APIKEY", &server.administrator.apikey);
     let printed = run(&mut command).success();
-    assert_eq!(printed.lines().filter(|l| l.starts_with("ok: ")).count(), 4, "{printed}");
+    assert_eq!(printed.lines().filter(|l| l.starts_with("ok: ")).count(), 6, "{printed}");
 }
 
 #[test]
@@ -355,5 +355,5 @@ fn the_python_sdk_manages_identities_and_logs_in_with_each_of_them() {
     describe(&mut command, &server, &user);
     command.env("REQUESTS_CA_BUNDLE", &server.ca_file).env("ADMINISTRATOR_APIKEY", &server.administrator.apikey);
     let printed = run(&mut command).success();
-    assert_eq!(printed.lines().filter(|l| l.starts_with("ok: ")).count(), 7, "{printed}");
+    assert_eq!(printed.lines().filter(|l| l.starts_with("ok: ")).count(), 9, "{printed}");
 }

@@ -46,6 +46,18 @@ const whoIs = async (authenticator) => {
   return answer.result.iam_id;
 };
 
+// Items of every page of a list, in order.
+async function paged(list, member, query) {
+  const items = [];
+  for (let pagetoken; ; ) {
+    const page = (await list({ ...query, pagesize: 2, pagetoken })).result;
+    assert.ok(page[member].length <= 2);
+    items.push(...page[member]);
+    if (!page.next) return items;
+    pagetoken = new URL(page.next).searchParams.get('pagetoken');
+  }
+}
+
 const scenarios = {
   async 'makes, pages, changes, locks and deletes API keys'() {
     const key = (await iam.createApiKey({ name: 'one', iamId, description: 'first', entityLock: 'true' })).result;
@@ -78,6 +90,42 @@ const scenarios = {
     await refused(iam.createApiKey({ name: 'mine', iamId, storeValue: true }), 400);
     await iam.deleteServiceId({ id: robot.id });
     await refused(iam.getApiKey({ id: robot.apikey.id }), 404);
+  },
+
+  async 'makes, pages, changes, locks and deletes service IDs'() {
+    const made = [];
+    for (let n = 0; n < 5; n += 1) made.push((await iam.createServiceId({ accountId, name: `page-${n}` })).result);
+    const query = { accountId, sort: 'name' };
+    const seen = (await paged((q) => iam.listServiceIds(q), 'serviceids', query)).map((one) => one.name);
+    assert.deepEqual(seen.filter((name) => name.startsWith('page-')), made.map((one) => one.name));
+    const [{ id }] = made;
+    const read = await iam.getServiceId({ id });
+    const change = { id, ifMatch: read.headers.etag, name: 'renamed', description: 'changed' };
+    assert.equal((await iam.updateServiceId(change)).result.description, 'changed');
+    await refused(iam.updateServiceId(change), 409);
+    await iam.lockServiceId({ id });
+    await refused(iam.updateServiceId({ id, ifMatch: '*', name: 'locked' }), 409);
+    await refused(iam.deleteServiceId({ id }), 409);
+    await iam.unlockServiceId({ id });
+    assert.equal((await iam.updateServiceId({ id, ifMatch: '*', name: 'unlocked' })).result.name, 'unlocked');
+    for (const one of made) await iam.deleteServiceId({ id: one.id });
+    await refused(iam.getServiceId({ id }), 404);
+  },
+
+  async 'makes, pages, changes and deletes trusted profiles'() {
+    const made = [];
+    for (let n = 0; n < 5; n += 1) made.push((await iam.createProfile({ accountId, name: `page-${n}` })).result);
+    const query = { accountId, sort: 'name' };
+    const seen = (await paged((q) => iam.listProfiles(q), 'profiles', query)).map((one) => one.name);
+    assert.deepEqual(seen.filter((name) => name.startsWith('page-')), made.map((one) => one.name));
+    const [{ id: profileId }] = made;
+    const read = await iam.getProfile({ profileId });
+    const change = { profileId, ifMatch: read.headers.etag, name: 'renamed', description: 'changed' };
+    assert.equal((await iam.updateProfile(change)).result.name, 'renamed');
+    await refused(iam.updateProfile(change), 409);
+    await refused(iam.updateProfile({ profileId, ifMatch: '*', name: 'page-1' }), 409);
+    for (const one of made) await iam.deleteProfile({ profileId: one.id });
+    await refused(iam.getProfile({ profileId }), 404);
   },
 
   async 'a key, the key of a service ID and a trusted profile work past the expiry of their tokens'() {

@@ -93,6 +93,35 @@ def pages():
         iam.delete_api_key(id=key["id"])
 
 
+def paged(call, member):
+    """Names of the items of every page of a list, in order, as far as they are ours."""
+    names, token = [], None
+    while True:
+        query = {"pagetoken": token} if token else {"pagesize": 2, "sort": "name"}
+        page = call(account_id=ACCOUNT_ID, **query).get_result()
+        assert len(page[member]) <= 2, page
+        names += [one["name"] for one in page[member] if one["name"].startswith("page-")]
+        token = get_query_param(page.get("next"), "pagetoken")
+        if not token:
+            return names
+
+
+def pages_of_service_ids():
+    made = [iam.create_service_id(account_id=ACCOUNT_ID, name=f"page-{number}").get_result() for number in range(5)]
+    assert paged(iam.list_service_ids, "serviceids") == [one["name"] for one in made]
+    for one in made:
+        iam.delete_service_id(id=one["id"])
+    assert paged(iam.list_service_ids, "serviceids") == []
+
+
+def pages_of_profiles():
+    made = [iam.create_profile(account_id=ACCOUNT_ID, name=f"page-{number}").get_result() for number in range(5)]
+    assert paged(iam.list_profiles, "profiles") == [one["name"] for one in made]
+    for one in made:
+        iam.delete_profile(profile_id=one["id"])
+    assert paged(iam.list_profiles, "profiles") == []
+
+
 def service_ids():
     group = iam.create_service_id_group(account_id=ACCOUNT_ID, name="robots").get_result()
     made = iam.create_service_id(
@@ -221,6 +250,7 @@ def documented_errors():
         assert error.status_code == 400 and "API key" in error.message, error
 
 
-for scenario in (api_keys, pages, service_ids, profiles, settings, each_login_survives_its_tokens, documented_errors):
+scenarios = [api_keys, pages, pages_of_service_ids, pages_of_profiles, service_ids, profiles, settings]
+for scenario in [*scenarios, each_login_survives_its_tokens, documented_errors]:
     scenario()
     print("ok:", scenario.__name__)
