@@ -1,0 +1,22 @@
+//! The Kubernetes API of virtual clusters.
+//!
+//! One generic machine serves every resource; what differs between kinds is data: the published OpenAPI definitions, discovery documents
+//! and roles in `data/`. Nothing here opens a socket or a database: requests come as values, and a [`journal::Journal`] keeps what was
+//! written.
+
+mod amounts;
+pub mod api;
+pub mod journal;
+pub mod object;
+pub mod quantity;
+pub mod resources;
+pub mod state;
+pub mod status;
+pub mod types;
+pub mod world;
+
+pub use api::{Body, Request, Response, User};
+pub use object::{Key, Object};
+pub use state::{Change, Event, State, Txn};
+pub use status::{Cause, Status};
+pub use world::World;
