@@ -7,7 +7,9 @@
 mod amounts;
 pub mod api;
 pub mod journal;
+pub mod managed;
 pub mod object;
+pub mod patch;
 pub mod quantity;
 pub mod resources;
 pub mod state;
