@@ -4,17 +4,22 @@
 //! and roles in `data/`. Nothing here opens a socket or a database: requests come as values, and a [`journal::Journal`] keeps what was
 //! written.
 
+pub mod admission;
 mod amounts;
 pub mod api;
+pub mod crd;
+pub mod defaults;
 pub mod journal;
 pub mod managed;
 pub mod object;
 pub mod patch;
 pub mod quantity;
 pub mod resources;
+pub mod schema;
 pub mod state;
 pub mod status;
 pub mod types;
+pub mod validate;
 pub mod world;
 
 pub use api::{Body, Request, Response, User};
