@@ -4,17 +4,23 @@
 //! and roles in `data/`. Nothing here opens a socket or a database: requests come as values, and a [`journal::Journal`] keeps what was
 //! written.
 
+pub mod accounts;
 pub mod admission;
 mod amounts;
 pub mod api;
+pub mod bootstrap;
 pub mod crd;
 pub mod defaults;
+pub mod grants;
 pub mod journal;
 pub mod managed;
+pub mod nodes;
 pub mod object;
 pub mod patch;
 pub mod quantity;
+pub mod rbac;
 pub mod resources;
+pub mod reviews;
 pub mod schema;
 pub mod state;
 pub mod status;
