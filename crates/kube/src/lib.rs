@@ -4,6 +4,7 @@
 //! and roles in `data/`. Nothing here opens a socket or a database: requests come as values, and a [`journal::Journal`] keeps what was
 //! written.
 
+pub mod accept;
 pub mod accounts;
 pub mod admission;
 mod amounts;
@@ -12,22 +13,27 @@ pub mod bootstrap;
 pub mod controllers;
 pub mod crd;
 pub mod defaults;
+pub mod discovery;
 pub mod grants;
 pub mod journal;
 pub mod lifecycle;
 pub mod managed;
 pub mod nodes;
 pub mod object;
+pub mod openapi;
 pub mod patch;
 pub mod quantity;
 pub mod rbac;
 pub mod resources;
 pub mod reviews;
 pub mod schema;
+pub mod selectors;
 pub mod state;
 pub mod status;
+pub mod tables;
 pub mod types;
 pub mod validate;
+pub mod version;
 pub mod world;
 
 pub use api::{Body, Request, Response, User};
