@@ -21,6 +21,7 @@ pub mod managed;
 pub mod nodes;
 pub mod object;
 pub mod openapi;
+pub mod openshift;
 pub mod patch;
 pub mod protobuf;
 pub mod quantity;
