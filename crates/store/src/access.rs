@@ -7,6 +7,7 @@ use crate::{Conn, Result};
 
 /// The group of an account whose members are all its users and service IDs, without being listed.
 pub const PUBLIC_GROUP: &str = "AccessGroupId-PublicAccess";
+pub const PUBLIC_GROUP_NAME: &str = "Public Access";
 
 /// What an identity may do in an account, not yet understood.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,58 @@ pub async fn grants(conn: &mut Conn, account_id: &str, iam_id: &str, groups: &[S
         false => Vec::new(),
     };
     Ok(Grants { owner: false, policies, custom_roles })
+}
+
+/// Who a policy is of, as clusters know them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// User name of a user, ID of a service ID or trusted profile.
+    Identity(String),
+    /// Name of an access group.
+    Group(String),
+}
+
+/// The policies of an account that may give something in its clusters, not yet understood.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterPolicies {
+    /// User name of the account's owner.
+    pub owner: Option<String>,
+    /// Documents in the form of v2.
+    pub policies: Vec<(Holder, String)>,
+    /// As those of [`Grants`].
+    pub custom_roles: Vec<(String, String, String)>,
+}
+
+/// The access policies of all who are in an account.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cluster_policies(conn: &mut Conn, account_id: &str) -> Result<ClusterPolicies> {
+    let row = sqlx::query("SELECT u.username AS sub FROM accounts a JOIN users u ON u.iam_id = a.owner_iam_id WHERE a.id = $1")
+        .bind(account_id.to_owned())
+        .fetch_optional(&mut *conn)
+        .await?;
+    let owner = row.map(|row| row.try_get("sub")).transpose()?;
+    // Subjects are of one kind each, so at most one of the names is there.
+    let rows = sqlx::query(
+        "SELECT p.document AS document, p.subject AS subject, g.name AS group_name, COALESCE(u.username, s.id, t.id) AS sub FROM policies p \
+         LEFT JOIN access_groups g ON g.id = p.subject LEFT JOIN users u ON u.iam_id = p.subject \
+         LEFT JOIN service_ids s ON s.iam_id = p.subject LEFT JOIN trusted_profiles t ON t.iam_id = p.subject \
+         WHERE p.account_id = $1 AND p.type = 'access' AND p.state = 'active'",
+    )
+    .bind(account_id.to_owned())
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut policies = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (group, sub): (Option<String>, Option<String>) = (row.try_get("group_name")?, row.try_get("sub")?);
+        let is_public = row.try_get::<String, _>("subject")? == PUBLIC_GROUP;
+        let group = if is_public { Some(PUBLIC_GROUP_NAME.to_owned()) } else { group };
+        let holder = group.map(Holder::Group).or(sub.map(Holder::Identity));
+        policies.extend(holder.map(|holder| Ok::<_, crate::Error>((holder, row.try_get("document")?))).transpose()?);
+    }
+    let custom_roles = custom_roles(conn, account_id).await?;
+    Ok(ClusterPolicies { owner, policies, custom_roles })
 }
 
 async fn custom_roles(conn: &mut Conn, account_id: &str) -> Result<Vec<(String, String, String)>> {

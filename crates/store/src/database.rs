@@ -11,7 +11,7 @@ use boatyard_core::seal::Sealer;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Executor as _};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 use tracing::info;
 
 use crate::Result;
@@ -65,9 +65,11 @@ pub enum Domain {
     Faults,
     /// The trail; nothing caches it.
     Audit,
+    /// Objects of virtual clusters, which their API servers keep themselves.
+    Kube,
 }
 
-const DOMAINS: [Domain; 5] = [Domain::Identity, Domain::Sessions, Domain::Fleet, Domain::Faults, Domain::Audit];
+const DOMAINS: [Domain; 6] = [Domain::Identity, Domain::Sessions, Domain::Fleet, Domain::Faults, Domain::Audit, Domain::Kube];
 
 /// All migrations of this version.
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
@@ -174,6 +176,19 @@ impl Store {
         Ok(self.inner.read.acquire().await?)
     }
 
+    /// Begins a transaction that reads, and sees the database as it was when it read first: what is committed meanwhile is not there.
+    ///
+    /// # Errors
+    /// When no connection can be had in time.
+    pub async fn read_at_once(&self) -> Result<Transaction<'static, Any>> {
+        let mut tx = self.inner.read.begin().await?;
+        // Each transaction of SQLite is like that.
+        if !self.is_embedded() {
+            tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        }
+        Ok(tx)
+    }
+
     /// Begins a transaction that writes rows of `domain`. It is rolled back unless [`Tx::commit`] is called.
     ///
     /// # Errors
@@ -217,7 +232,7 @@ fn for_owner_only(file: &Path) -> std::io::Result<()> {
 /// A transaction.
 #[derive(Debug)]
 pub struct Tx {
-    tx: sqlx::Transaction<'static, Any>,
+    tx: Transaction<'static, Any>,
     domains: Vec<Domain>,
     store: Store,
 }
@@ -226,6 +241,10 @@ impl Tx {
     /// See [`Store::is_embedded`].
     pub(crate) fn is_embedded(&self) -> bool {
         self.store.is_embedded()
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        self.store.sealer()
     }
 
     /// Lets the transaction write rows of another domain as well.

@@ -19,7 +19,7 @@ use crate::{Conn, Error, Result};
 pub const KEY_FILE: &str = "encryption.key";
 
 /// A column whose values are sealed. What other server holds other keys, so a snapshot leaves it out; it must allow NULL unless its
-/// table is left out as well.
+/// table is left out as well, or is one whose rows a snapshot carries sealed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SealedColumn {
     pub table: &'static str,
@@ -29,9 +29,11 @@ pub(crate) struct SealedColumn {
 }
 
 #[rustfmt::skip]
-pub(crate) const SEALED: [SealedColumn; 2] = [
+pub(crate) const SEALED: [SealedColumn; 4] = [
     SealedColumn { table: "signing_keys", column: "pkcs8", id: "kid" },
     SealedColumn { table: "api_keys", column: "value", id: "id" },
+    SealedColumn { table: "kube_secrets", column: "value", id: "id" },
+    SealedColumn { table: "installation_secrets", column: "value", id: "name" },
 ];
 
 /// Where the keys of a database come from.

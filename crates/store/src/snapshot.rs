@@ -3,17 +3,19 @@
 //! The first line says what the file is, the last how many rows there were and the SHA-256 of all lines before. In between, a line
 //! names a table and its columns, and each row of it follows as an array of texts, integers and nulls. No type of one database
 //! stands in it, so a snapshot goes from SQLite to PostgreSQL and back. Signing keys are left out, since tokens are a server's own, and so
-//! is whatever is sealed, since no other server could open it. The trail stays where it was written.
+//! is whatever is sealed, since no other server could open it. Only the secrets of clusters are carried sealed: a server that has their key
+//! takes them, any other leaves them out. The trail stays where it was written.
 
 use std::time::Duration;
 
+use boatyard_core::seal;
 use boatyard_core::secret::Hasher;
 use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{Any, AssertSqlSafe, Row as _};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -32,13 +34,16 @@ const PIECE: usize = 64 * 1024;
 /// How long a piece may wait to be taken.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What never leaves the database, and is not replaced by what comes from another.
-const LEFT_OUT: [&str; 2] = ["signing_keys", "audit_events"];
+const LEFT_OUT: [&str; 3] = ["signing_keys", "audit_events", "installation_secrets"];
+/// The table whose sealed values are part of a snapshot. There the value stands last.
+const CARRIED: &str = "kube_secrets";
 
 /// Rows of the administrator's account (`$1`) that a reset keeps. Tables that are not named here lose all their rows.
 #[rustfmt::skip]
-const KEPT: [(&str, &str); 9] = [
+const KEPT: [(&str, &str); 10] = [
     ("settings", "name = 'administrator'"),
     ("signing_keys", "1 = 1"),
+    ("installation_secrets", "1 = 1"),
     ("audit_events", "1 = 1"),
     ("accounts", "id = $1"),
     ("users", "iam_id IN (SELECT owner_iam_id FROM accounts WHERE id = $1)"),
@@ -129,7 +134,7 @@ fn tables() -> Vec<String> {
 }
 
 fn is_sealed(table: &str, column: &str) -> bool {
-    SEALED.iter().any(|sealed| sealed.table == table && sealed.column == column)
+    table != CARRIED && SEALED.iter().any(|sealed| sealed.table == table && sealed.column == column)
 }
 
 /// The number of the newest migration.
@@ -159,11 +164,7 @@ async fn columns(conn: &mut Conn, embedded: bool, table: &str) -> Result<Vec<Col
 /// When the database fails; what was sent by then is no complete snapshot.
 pub async fn save(store: &Store, version: &str, saved_at: &str, pieces: mpsc::Sender<Vec<u8>>) -> Result<()> {
     let embedded = store.is_embedded();
-    let mut conn = store.read().await?;
-    let mut tx = conn.begin().await?;
-    if !embedded {
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
-    }
+    let mut tx = store.read_at_once().await?;
     let header = Header {
         snapshot: "boatyard".to_owned(),
         format: FORMAT,
@@ -285,7 +286,7 @@ pub async fn replace(tx: &mut Tx, mut file: impl AsyncBufRead + Unpin) -> Result
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut **tx).await.map_err(Error::from)?;
     }
     next_line(&mut file).await?;
-    let (mut insert, mut kinds) = (String::new(), Vec::new());
+    let (mut insert, mut kinds, mut carried) = (String::new(), Vec::new(), false);
     while let Some(line) = next_line(&mut file).await? {
         match parse(&line)? {
             Line::Table(head) => {
@@ -298,8 +299,10 @@ pub async fn replace(tx: &mut Tx, mut file: impl AsyncBufRead + Unpin) -> Result
                     corrupt(format!("there is no table '{}' with the columns {}", head.table, head.columns.join(", ")))
                 })?;
                 let places: Vec<_> = (1..=kinds.len()).map(|n| format!("${n}")).collect();
+                carried = head.table == CARRIED;
                 insert = format!("INSERT INTO {} ({}) VALUES ({})", head.table, head.columns.join(", "), places.join(", "));
             }
+            Line::Row(row) if carried && !opens(tx, row.last()) => {}
             Line::Row(row) if row.len() == kinds.len() && !kinds.is_empty() => {
                 let mut query = sqlx::query(AssertSqlSafe(insert.clone()));
                 for (value, column) in row.into_iter().zip(&kinds) {
@@ -328,6 +331,12 @@ fn bind<'q>(
         }
         _ => return Err(corrupt(format!("'{}' has a value of another type", column.name))),
     })
+}
+
+/// Whether this server has the key that a value was sealed with.
+fn opens(tx: &Tx, sealed: Option<&Value>) -> bool {
+    let id = sealed.and_then(Value::as_str).and_then(seal::key_id_of);
+    id.is_some_and(|id| tx.sealer().key_ids().any(|known| known == id))
 }
 
 /// What the database itself finds wrong with a row is the snapshot's fault; all else is the database's.
