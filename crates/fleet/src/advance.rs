@@ -4,7 +4,8 @@
 
 use boatyard_core::clock;
 use boatyard_runtime::{
-    MasterOrder, MasterStage, MasterWork, Progress, RemoveOrder, RemoveStage, WorkerOrder, WorkerStage, WorkerWork,
+    Health, MachineFacts, MasterOrder, MasterStage, MasterWork, Progress, RemoveOrder, RemoveStage, WorkerOrder, WorkerStage,
+    WorkerWork,
 };
 use boatyard_store::Conn;
 use boatyard_store::clusters::{self, ClusterRow};
@@ -55,6 +56,20 @@ impl Fleet {
         let progress = self.runtime.remove(&RemoveOrder { cluster_id: &draft.row.id, since }, now).await?;
         draft.gone = progress.stage == RemoveStage::Gone;
         draft.row.wake_at = progress.next.map(Timestamp::as_millisecond);
+        let shown = match progress.stage {
+            RemoveStage::Failed(why) => Some(("delete_failed", "delete_failed", why)),
+            _ if draft.row.state == "delete_failed" => Some(("deleting", "deleting", "Delete requested".to_owned())),
+            _ => None,
+        };
+        if let Some((state, master_state, text)) = shown
+            && draft.status.master_status != text
+        {
+            state.clone_into(&mut draft.row.state);
+            master_state.clone_into(&mut draft.status.master_state);
+            draft.row.state_since = now.as_millisecond();
+            draft.status.master_status_since = now.as_millisecond();
+            draft.status.master_status = text;
+        }
         if draft.gone {
             info!(cluster = %draft.row.id, name = %draft.row.name, account = %draft.row.account_id, "cluster removed");
         }
@@ -74,18 +89,18 @@ impl Fleet {
             (None, _) => (MasterWork::Deploy, draft.row.created_at),
             (Some(_), "update") => (MasterWork::Update, status.master_work_since),
             (Some(_), "refresh") => (MasterWork::Refresh, status.master_work_since),
-            (Some(_), _) => return Ok(None),
+            (Some(_), _) => return self.observe_health(draft, now).await,
         };
-        let (cluster_id, version, since) = (draft.row.id.as_str(), draft.spec.version.as_str(), clock::from_ms(since));
-        let progress = self.runtime.master(&MasterOrder { cluster_id, version, work, since }, now).await?;
+        let progress = self.runtime.master(&master_order(draft, work, since), now).await?;
         if work == MasterWork::Deploy
             && progress.stage == MasterStage::Ready
             && let Some(failure) = troubles.strike_master(conn, &draft.row.id, &draft.row.name, now).await?
         {
-            draft.status.master_state = "deploy_failed".to_owned();
-            draft.status.master_status.clone_from(&failure);
-            draft.status.master_status_since = now.as_millisecond();
-            draft.status.master_failure = failure;
+            fail_master(&mut draft.status, work, &failure, now);
+            return Ok(None);
+        }
+        if let MasterStage::Failed(failure) = &progress.stage {
+            fail_master(&mut draft.status, work, failure, now);
             return Ok(None);
         }
         observe_master(&mut draft.status, work, &progress);
@@ -94,6 +109,27 @@ impl Fleet {
             draft.status.master_work.clear();
         }
         Ok(progress.next)
+    }
+
+    /// Looks at a master to which nothing is done; tells when to look again.
+    async fn observe_health(&self, draft: &mut Draft, now: Timestamp) -> Result<Option<Timestamp>> {
+        let order = master_order(draft, MasterWork::Deploy, draft.row.created_at);
+        let observed = self.runtime.observe(&order, now).await?;
+        if let Some(version) = observed.version {
+            draft.status.version = version;
+        }
+        let trouble = match observed.health {
+            Health::Good => String::new(),
+            Health::Bad(why) => why,
+        };
+        let status = &mut draft.status;
+        if status.master_trouble != trouble {
+            status.master_status_since = now.as_millisecond();
+            (if trouble.is_empty() { "Ready" } else { &trouble }).clone_into(&mut status.master_status);
+            (if trouble.is_empty() { "deployed" } else { "error" }).clone_into(&mut status.master_state);
+            status.master_trouble = trouble;
+        }
+        Ok(observed.next)
     }
 
     /// Asks for every worker that something is to be done to; tells when the first of them may change.
@@ -119,12 +155,54 @@ impl Fleet {
             };
             let index = worker.details.place;
             let (cluster_id, worker_id, since) = (&*row.id, &*worker.row.id, clock::from_ms(since));
-            let progress = self.runtime.worker(&WorkerOrder { cluster_id, worker_id, work, index, since }, now).await?;
+            let machine = machine_facts(pools, worker);
+            let progress =
+                self.runtime.worker(&WorkerOrder { cluster_id, worker_id, machine, work, index, since }, now).await?;
             observe_worker(worker, work, &progress, now);
             next = earliest(next, progress.next);
         }
         Ok(next)
     }
+}
+
+fn master_order(draft: &Draft, work: MasterWork, since: i64) -> MasterOrder<'_> {
+    MasterOrder {
+        cluster_id: &draft.row.id,
+        name: &draft.row.name,
+        version: &draft.spec.version,
+        pod_subnet: &draft.spec.pod_subnet,
+        service_subnet: &draft.spec.service_subnet,
+        work,
+        since: clock::from_ms(since),
+    }
+}
+
+fn machine_facts<'a>(pools: &'a [DraftPool], worker: &'a DraftWorker) -> MachineFacts<'a> {
+    let (row, details) = (&worker.row, &worker.details);
+    let pool = pools.iter().find(|pool| pool.row.id == row.pool_id);
+    // A reload brings what is next.
+    let newer = |next: &'a str, present: &'a str| if next.is_empty() { present } else { next };
+    MachineFacts {
+        address: &row.address,
+        zone: &row.zone,
+        pool: pool.map_or("", |pool| &pool.row.name),
+        flavor: pool.map_or("", |pool| &pool.spec.flavor),
+        operating_system: newer(&details.next_operating_system, &details.operating_system),
+        version: newer(&details.next_version, &details.version),
+    }
+}
+
+/// What was asked for of the master will not be. One that was never there ends the cluster's deployment; any other goes on as it was.
+fn fail_master(status: &mut ClusterStatus, work: MasterWork, failure: &str, now: Timestamp) {
+    if work == MasterWork::Deploy {
+        status.master_state = "deploy_failed".to_owned();
+        failure.clone_into(&mut status.master_failure);
+    } else {
+        status.master_state = "update_failed".to_owned();
+        status.master_work.clear();
+    }
+    failure.clone_into(&mut status.master_status);
+    status.master_status_since = now.as_millisecond();
 }
 
 /// Lets faults act on a worker; tells whether it is stuck where it is.
@@ -168,6 +246,9 @@ pub(crate) const REQUESTED: &str = "Deploy requested";
 /// The cluster's state, once its master is there.
 fn health(draft: &Draft) -> &'static str {
     let staying = || draft.workers.iter().filter(|worker| worker.stays());
+    if !draft.status.master_trouble.is_empty() {
+        return "critical";
+    }
     let (all, healthy) = (staying().count(), staying().filter(|worker| worker.is_healthy()).count());
     match healthy {
         healthy if healthy == all => "normal",
@@ -179,12 +260,14 @@ fn health(draft: &Draft) -> &'static str {
 }
 
 fn observe_master(status: &mut ClusterStatus, work: MasterWork, master: &Progress<MasterStage>) {
-    let (state, text) = match (master.stage, work) {
+    let (state, text) = match (&master.stage, work) {
         (MasterStage::Requested, _) => ("deploying", REQUESTED),
         (MasterStage::Deploying, _) => ("deploying", "Deploy in progress"),
         (MasterStage::Updating, MasterWork::Refresh) => ("updating", "Refresh in progress"),
         (MasterStage::Updating, _) => ("updating", "Version update in progress"),
         (MasterStage::Ready, _) => ("deployed", "Ready"),
+        // Whoever asks has looked at that.
+        (MasterStage::Failed(_), _) => return,
     };
     if status.master_status != text {
         status.master_status_since = master.since.as_millisecond();
@@ -197,6 +280,25 @@ fn observe_master(status: &mut ClusterStatus, work: MasterWork, master: &Progres
 }
 
 fn observe_worker(worker: &mut DraftWorker, work: WorkerWork, progress: &Progress<WorkerStage>, now: Timestamp) {
+    if let WorkerStage::Failed(failure) = &progress.stage {
+        let details = &mut worker.details;
+        failure.clone_into(&mut details.failure);
+        details.next_version.clear();
+        details.next_operating_system.clear();
+        // A removal goes on, since the worker is wanted no more.
+        if work != WorkerWork::Remove {
+            worker.work = None;
+        }
+        let state = match work {
+            WorkerWork::Deploy => "provision_failed",
+            WorkerWork::Reload => "reloading_failed",
+            // It is what it was before, and does not serve.
+            WorkerWork::Reboot => "deployed",
+            WorkerWork::Remove => "deleting",
+        };
+        worker.show(state, now.as_millisecond());
+        return;
+    }
     let provisioned = !matches!(progress.stage, WorkerStage::ProvisionPending | WorkerStage::Provisioning);
     let state = match &worker.details.fate {
         Some(Fate::ProvisionFailed(failure)) if provisioned => {
@@ -208,7 +310,7 @@ fn observe_worker(worker: &mut DraftWorker, work: WorkerWork, progress: &Progres
             if progress.stage == WorkerStage::Done {
                 done(worker, work, progress.since.as_millisecond());
             }
-            state_name(progress.stage, work)
+            state_name(&progress.stage, work)
         }
     };
     worker.show(state, now.as_millisecond());
@@ -233,7 +335,7 @@ fn done(worker: &mut DraftWorker, work: WorkerWork, at: i64) {
     }
 }
 
-fn state_name(stage: WorkerStage, work: WorkerWork) -> &'static str {
+fn state_name(stage: &WorkerStage, work: WorkerWork) -> &'static str {
     match stage {
         WorkerStage::ProvisionPending => "provision_pending",
         WorkerStage::Provisioning => "provisioning",
@@ -243,7 +345,7 @@ fn state_name(stage: WorkerStage, work: WorkerWork) -> &'static str {
         WorkerStage::Deploying => "deploying",
         WorkerStage::Deleting => "deleting",
         WorkerStage::Done if work == WorkerWork::Remove => "deleted",
-        WorkerStage::Done => "deployed",
+        WorkerStage::Done | WorkerStage::Failed(_) => "deployed",
     }
 }
 

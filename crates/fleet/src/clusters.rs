@@ -80,6 +80,17 @@ impl Fleet {
         Cluster::from_row(&row, &pools)
     }
 
+    /// The OpenShift cluster of that ID, if its master is ready. For the cluster's own login, at which nobody is known yet: nothing of the
+    /// cluster is told to anybody but a member of its account.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn openshift_login(&self, id: &str) -> Result<Option<Cluster>> {
+        let row = clusters::reconcile_get(&mut *self.store.read().await?, id).await?;
+        let cluster = row.filter(|row| row.desired != "absent").map(|row| Cluster::from_row(&row, &[])).transpose()?;
+        Ok(cluster.filter(|cluster| cluster.spec.openshift && cluster.status.master_ready_at.is_some()))
+    }
+
     /// Asks for a cluster to be removed. It shows as `deleting` until nothing of it is left, then not at all.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use boatyard_core::clock;
 use boatyard_iam::{Caller, Outcome};
-use boatyard_runtime::{MasterOrder, MasterWork, WorkerOrder, WorkerWork};
+use boatyard_runtime::{MachineFacts, MasterOrder, MasterWork, WorkerOrder, WorkerWork};
 use boatyard_store::clusters;
 use boatyard_store::{Conn, Tx};
 use jiff::Timestamp;
@@ -282,9 +282,11 @@ impl Fleet {
     /// When a cluster must have been asked for to be ready now: what the runtime says of the longest that a deployment takes.
     async fn long_enough_ago(&self, version: &str) -> Result<Timestamp> {
         let (cluster_id, since, end) = ("", Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        let master = MasterOrder { cluster_id, version, work: MasterWork::Deploy, since };
+        let master =
+            MasterOrder { cluster_id, name: "", version, pod_subnet: "", service_subnet: "", work: MasterWork::Deploy, since };
         let since = self.runtime.master(&master, end).await?.since;
-        let order = WorkerOrder { cluster_id, worker_id: "", work: WorkerWork::Deploy, index: usize::MAX, since };
+        let machine = MachineFacts::default();
+        let order = WorkerOrder { cluster_id, worker_id: "", machine, work: WorkerWork::Deploy, index: usize::MAX, since };
         let done = self.runtime.worker(&order, end).await?.since;
         Ok(clock::from_ms(self.clock.now().as_millisecond() - done.as_millisecond()))
     }

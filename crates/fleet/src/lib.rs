@@ -19,6 +19,7 @@ mod draft;
 mod error;
 mod faults;
 pub mod infrastructure;
+mod inventory;
 mod masters;
 mod model;
 mod names;
@@ -50,6 +51,7 @@ pub use error::{Error, Result};
 pub use faults::{
     Effect, Fault, FaultError, FaultOrder, FaultState, HttpError, Operations, Scenario, ScenarioOrder, Target, When, scenarios,
 };
+pub use inventory::Inventory;
 pub use masters::Endpoint;
 pub use model::{Addon, Cluster, ClusterSpec, ClusterStatus, Fate, Pool, PoolSpec, PoolZone, Provider, Worker, WorkerDetails};
 pub use networks::SubnetView;

@@ -86,7 +86,12 @@ impl Fleet {
 }
 
 fn deployed(draft: &Draft) -> Result<()> {
-    if draft.status.master_state == "deployed" { Ok(()) } else { Err(Error::MasterNotDeployed) }
+    // What failed may be tried again.
+    if ["deployed", "update_failed"].contains(&draft.status.master_state.as_str()) {
+        Ok(())
+    } else {
+        Err(Error::MasterNotDeployed)
+    }
 }
 
 fn begin(draft: &mut Draft, work: &str, text: &str, now: i64) {

@@ -168,6 +168,8 @@ pub struct ClusterStatus {
     pub master_work_since: i64,
     /// Why the master could not be deployed; empty if it could, or may yet.
     pub master_failure: String,
+    /// Why the master does not serve, though it was deployed; empty if it does.
+    pub master_trouble: String,
     /// How many workers it was ever given: their IDs are numbered, and none is given twice.
     pub workers_made: u64,
 }

@@ -6,12 +6,13 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use boatyard_fleet::{ClassicClusterRequest, ClusterTarget, Error, VpcClusterRequest, WorkerFilter};
+use boatyard_fleet::{ClassicClusterRequest, ClusterTarget, Error, VpcClusterRequest, WorkerAction, WorkerFilter};
 use boatyard_iam::Identity;
 use boatyard_runtime::{
-    ClusterRuntime, MasterOrder, MasterStage, Pace, Progress, RemoveOrder, RemoveStage, WorkerOrder, WorkerStage,
+    ApiServer, ClusterRuntime, Health, MasterOrder, MasterStage, MasterWork, Observation, Pace, Progress, RemoveOrder,
+    RemoveStage, WorkerOrder, WorkerStage, WorkerWork,
 };
 use boatyard_store::{Domain, clusters, workers};
 use jiff::{SignedDuration, Timestamp};
@@ -269,27 +270,51 @@ async fn clusters_whose_names_begin_alike_have_ingress_subdomains_of_their_own()
 }
 
 /// Fails as often as it is told, then is done at once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Unreliable {
     failures_left: AtomicUsize,
+    /// What becomes of a master, of a worker, and of the removal of a cluster, if they do not get done.
+    master: Option<MasterWork>,
+    worker: Option<WorkerWork>,
+    removal: AtomicBool,
+    unwell: AtomicBool,
 }
+
+const WHY: &str = "There is no machine left. Add one.";
 
 #[async_trait::async_trait]
 impl ClusterRuntime for Unreliable {
-    async fn master(&self, _: &MasterOrder<'_>, now: Timestamp) -> Result<Progress<MasterStage>, boatyard_runtime::Error> {
+    async fn master(&self, order: &MasterOrder<'_>, now: Timestamp) -> Result<Progress<MasterStage>, boatyard_runtime::Error> {
         let left = self.failures_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        let stage = if self.master == Some(order.work) { MasterStage::Failed(WHY.to_owned()) } else { MasterStage::Ready };
         match left {
             Ok(_) => Err(boatyard_runtime::Error("no capacity".to_owned())),
-            Err(_) => Ok(Progress { stage: MasterStage::Ready, since: now, next: None }),
+            Err(_) => Ok(Progress { stage, since: now, next: None }),
         }
     }
 
-    async fn worker(&self, _: &WorkerOrder<'_>, now: Timestamp) -> Result<Progress<WorkerStage>, boatyard_runtime::Error> {
-        Ok(Progress { stage: WorkerStage::Done, since: now, next: None })
+    async fn worker(&self, order: &WorkerOrder<'_>, now: Timestamp) -> Result<Progress<WorkerStage>, boatyard_runtime::Error> {
+        assert!(!order.machine.address.is_empty() && order.machine.flavor == "bx2.4x16", "{order:?}");
+        let stage = if self.worker == Some(order.work) { WorkerStage::Failed(WHY.to_owned()) } else { WorkerStage::Done };
+        Ok(Progress { stage, since: now, next: None })
     }
 
     async fn remove(&self, _: &RemoveOrder<'_>, now: Timestamp) -> Result<Progress<RemoveStage>, boatyard_runtime::Error> {
-        Ok(Progress { stage: RemoveStage::Gone, since: now, next: None })
+        let again = now + SignedDuration::from_secs(60);
+        Ok(match self.removal.swap(false, Ordering::Relaxed) {
+            true => Progress { stage: RemoveStage::Failed(WHY.to_owned()), since: now, next: Some(again) },
+            false => Progress { stage: RemoveStage::Gone, since: now, next: None },
+        })
+    }
+
+    async fn observe(&self, _: &MasterOrder<'_>, now: Timestamp) -> Result<Observation, boatyard_runtime::Error> {
+        let unwell = self.unwell.load(Ordering::Relaxed);
+        let health = if unwell { Health::Bad(WHY.to_owned()) } else { Health::Good };
+        Ok(Observation { health, version: None, next: Some(now + SignedDuration::from_secs(10)) })
+    }
+
+    fn api_server(&self, _: &str) -> ApiServer {
+        ApiServer::Here
     }
 
     fn immediate(&self) -> bool {
@@ -298,8 +323,55 @@ impl ClusterRuntime for Unreliable {
 }
 
 #[tokio::test]
+async fn what_a_runtime_cannot_do_shows_as_the_documented_state_with_the_reason() {
+    let deploying = Unreliable { master: Some(MasterWork::Deploy), ..Unreliable::default() };
+    let yard = yard_on(Arc::new(deploying)).await;
+    let id = yard.create("no-master").await;
+    yard.after(0).await;
+    let cluster = yard.fleet.cluster(&caller("a"), &id, None).await.unwrap();
+    assert_eq!((&*cluster.state, &*cluster.status.master_state), ("deploy_failed", "deploy_failed"));
+    assert_eq!(cluster.status.master_status, WHY);
+
+    for (work, state) in [(WorkerWork::Deploy, "provision_failed"), (WorkerWork::Reload, "reloading_failed")] {
+        let yard = yard_on(Arc::new(Unreliable { worker: Some(work), ..Unreliable::default() })).await;
+        let id = yard.create("no-worker").await;
+        yard.after(0).await;
+        let caller = caller("a");
+        let target = ClusterTarget { caller: &caller, cluster: &id, group: None };
+        if work == WorkerWork::Reload {
+            let worker = yard.fleet.workers(target, WorkerFilter::default()).await.unwrap().workers[0].id.clone();
+            yard.fleet.worker_do(target, &worker, WorkerAction::Reload).await.unwrap();
+            yard.after(0).await;
+        }
+        let worker = yard.fleet.workers(target, WorkerFilter::default()).await.unwrap().workers.remove(0);
+        assert_eq!((&*worker.state, &*worker.details.failure, &*worker.work), (state, WHY, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_is_tried_again_and_a_master_that_is_unwell_gets_well() {
+    let runtime = Arc::new(Unreliable { removal: AtomicBool::new(true), ..Unreliable::default() });
+    let yard = yard_on(Arc::clone(&runtime) as Arc<dyn ClusterRuntime>).await;
+    let id = yard.create("unwell").await;
+    yard.after(0).await;
+    for (unwell, state, text) in [(true, "critical", WHY), (false, "normal", "Ready")] {
+        runtime.unwell.store(unwell, Ordering::Relaxed);
+        yard.clock.advance(SignedDuration::from_secs(10));
+        yard.after(0).await;
+        let cluster = yard.fleet.cluster(&caller("a"), &id, None).await.unwrap();
+        assert_eq!((&*cluster.state, &*cluster.status.master_status), (state, text));
+    }
+    yard.fleet.cluster_delete(&caller("a"), &id, None).await.unwrap();
+    yard.after(0).await;
+    assert_eq!(yard.state(&id).await.as_deref(), Some("delete_failed"));
+    yard.clock.advance(SignedDuration::from_secs(60));
+    yard.after(0).await;
+    assert_eq!(yard.state(&id).await, None);
+}
+
+#[tokio::test]
 async fn a_runtime_that_fails_is_asked_again() {
-    let yard = yard_on(Arc::new(Unreliable { failures_left: AtomicUsize::new(2) })).await;
+    let yard = yard_on(Arc::new(Unreliable { failures_left: AtomicUsize::new(2), ..Unreliable::default() })).await;
     let id = yard.create("again").await;
     for _ in 0..2 {
         yard.after(0).await;

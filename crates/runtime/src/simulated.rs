@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    ClusterRuntime, Error, MasterOrder, MasterStage, MasterWork, Pace, Progress, RemoveOrder, RemoveStage, Timings,
-    WorkerOrder, WorkerStage, WorkerWork,
+    ApiServer, ClusterRuntime, Error, Health, MasterOrder, MasterStage, MasterWork, Observation, Pace, Progress, RemoveOrder,
+    RemoveStage, Timings, WorkerOrder, WorkerStage, WorkerWork,
 };
 
 /// The driver in process: every stage is a function of the time since it was asked for, so nothing is kept, and a restart or
@@ -61,6 +61,14 @@ impl ClusterRuntime for VirtualRuntime {
         Ok(timeline(&[(RemoveStage::Removing, self.timings.cluster_deleting)], RemoveStage::Gone, order.since, now))
     }
 
+    async fn observe(&self, _: &MasterOrder<'_>, _: Timestamp) -> Result<Observation, Error> {
+        Ok(Observation { health: Health::Good, version: None, next: None })
+    }
+
+    fn api_server(&self, _: &str) -> ApiServer {
+        ApiServer::Here
+    }
+
     fn immediate(&self) -> bool {
         self.immediate
     }
@@ -71,12 +79,12 @@ impl ClusterRuntime for VirtualRuntime {
 }
 
 /// The stage at `now` of something that began at `since` and passes through `stages` to `end`.
-fn timeline<S: Copy>(stages: &[(S, SignedDuration)], end: S, since: Timestamp, now: Timestamp) -> Progress<S> {
+fn timeline<S: Clone>(stages: &[(S, SignedDuration)], end: S, since: Timestamp, now: Timestamp) -> Progress<S> {
     let mut since = since;
     for (stage, lasts) in stages {
         let until = since.saturating_add(*lasts).unwrap_or(Timestamp::MAX);
         if now < until {
-            return Progress { stage: *stage, since, next: Some(until) };
+            return Progress { stage: stage.clone(), since, next: Some(until) };
         }
         since = until;
     }
@@ -86,6 +94,7 @@ fn timeline<S: Copy>(stages: &[(S, SignedDuration)], end: S, since: Timestamp, n
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MachineFacts;
 
     fn runtime(pace: Pace) -> VirtualRuntime {
         VirtualRuntime::new(pace, Timings::read(None, pace).unwrap())
@@ -97,7 +106,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_master_passes_through_its_stages_in_order_and_says_when_to_look() {
-        let order = |work| MasterOrder { cluster_id: "c", version: "1.36.3_1525", work, since: at(0) };
+        let order = |work| MasterOrder {
+            cluster_id: "c",
+            name: "c",
+            version: "1.36.3_1525",
+            pod_subnet: "172.17.0.0/18",
+            service_subnet: "172.21.0.0/16",
+            work,
+            since: at(0),
+        };
         let cases = [
             (MasterWork::Deploy, 0, MasterStage::Requested, 0, Some(500)),
             (MasterWork::Deploy, 499, MasterStage::Requested, 0, Some(500)),
@@ -124,7 +141,8 @@ mod tests {
             (WorkerWork::Remove, &[Deleting, Done]),
         ];
         for (work, expected) in cases {
-            let order = WorkerOrder { cluster_id: "c", worker_id: "w", work, index: 3, since: at(0) };
+            let order =
+                WorkerOrder { cluster_id: "c", worker_id: "w", machine: MachineFacts::default(), work, index: 3, since: at(0) };
             let (mut seen, mut now) = (Vec::new(), Some(at(0)));
             while let Some(at) = now {
                 let progress = runtime(Pace::Fast).worker(&order, at).await.unwrap();
@@ -140,7 +158,8 @@ mod tests {
         let runtime = runtime(Pace::Instant);
         let since = Timestamp::UNIX_EPOCH;
         for work in [WorkerWork::Deploy, WorkerWork::Reload, WorkerWork::Reboot, WorkerWork::Remove] {
-            let worker = WorkerOrder { cluster_id: "c", worker_id: "w", work, index: 7, since };
+            let worker =
+                WorkerOrder { cluster_id: "c", worker_id: "w", machine: MachineFacts::default(), work, index: 7, since };
             let done = Progress { stage: WorkerStage::Done, since, next: None };
             assert_eq!(runtime.worker(&worker, since).await.unwrap(), done, "{work:?}");
         }
@@ -153,7 +172,14 @@ mod tests {
         let since = Timestamp::UNIX_EPOCH;
         let mut last = None;
         for index in 0..3 {
-            let order = WorkerOrder { cluster_id: "c", worker_id: "w", work: WorkerWork::Deploy, index, since };
+            let order = WorkerOrder {
+                cluster_id: "c",
+                worker_id: "w",
+                machine: MachineFacts::default(),
+                work: WorkerWork::Deploy,
+                index,
+                since,
+            };
             let first = runtime(Pace::Fast).worker(&order, since).await.unwrap().next;
             assert!(first > last, "{index}");
             last = first;

@@ -50,6 +50,18 @@ pub struct Timings {
     pub host_creating: SignedDuration,
     #[serde(deserialize_with = "seconds")]
     pub host_removing: SignedDuration,
+    /// From when a pod has its node until it is ready.
+    #[serde(deserialize_with = "seconds")]
+    pub pod_starting: SignedDuration,
+    /// From the request to end a pod until it is gone, unless its grace period is shorter.
+    #[serde(deserialize_with = "seconds")]
+    pub pod_stopping: SignedDuration,
+    /// How long a container of a job works.
+    #[serde(deserialize_with = "seconds")]
+    pub job_running: SignedDuration,
+    /// Until a load balancer has its address, or a claim its volume.
+    #[serde(deserialize_with = "seconds")]
+    pub provisioning: SignedDuration,
 }
 
 /// Why a table of timings cannot be used.
