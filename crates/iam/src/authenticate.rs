@@ -33,6 +33,8 @@ struct Seen {
     generation: Option<u64>,
     identity: Arc<Identity>,
     rights: Arc<Rights>,
+    /// Names of its access groups, for the user of a cluster.
+    groups: Arc<Vec<String>>,
     /// When the rights have to be looked at again although nothing was written.
     until: Timestamp,
 }
@@ -83,7 +85,7 @@ impl Iam {
                     return Err(Error::TokenExpired);
                 }
                 let (rights, until) = self.look_up(&identity, now).await?;
-                let seen = Seen { generation, identity, rights, until };
+                let seen = Seen { generation, identity, rights, groups: Arc::default(), until };
                 self.inner.verified.insert(digest, seen.clone(), now);
                 seen
             }
@@ -113,7 +115,7 @@ impl Iam {
     }
 
     /// Until when a token stands, for all that is known now: `None` if its session, its key or whom it is of is gone.
-    async fn standing(&self, conn: &mut Conn, identity: &Identity, now: Timestamp) -> Result<Option<Timestamp>> {
+    pub(crate) async fn standing(&self, conn: &mut Conn, identity: &Identity, now: Timestamp) -> Result<Option<Timestamp>> {
         let session = match &identity.session_id {
             Some(id) => match sessions::get(conn, id).await? {
                 Some(session) => Some(session),
@@ -156,6 +158,11 @@ impl Iam {
     }
 
     async fn verify(&self, token: &str) -> Result<Identity> {
+        identity(self.claims(token).await?)
+    }
+
+    /// What a token says that was signed by a key of this installation.
+    async fn claims(&self, token: &str) -> Result<Value> {
         let (message, signature) = token.rsplit_once('.').ok_or(Error::TokenMalformed)?;
         let (header, payload) = message.split_once('.').ok_or(Error::TokenMalformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Error::TokenMalformed);
@@ -170,8 +177,89 @@ impl Iam {
         if !key.verifies(message.as_bytes(), &decode(signature)?) {
             return Err(Error::TokenForeign);
         }
-        identity(json(payload)?)
+        json(payload)
     }
+
+    /// The user of a cluster of `account_id` that an ID token is of, as [`Iam::authenticate`] finds callers: it has to be for
+    /// clusters, its session or key and whom it is of have to be there, and the groups are those of now.
+    ///
+    /// # Errors
+    /// As [`Iam::authenticate`]; [`Error::TokenForeign`] also for a token of another account.
+    pub async fn authenticate_kube(&self, token: &str, account_id: &str) -> Result<KubeUser> {
+        if token.len() > LONGEST {
+            return Err(Error::TokenMalformed);
+        }
+        let digest = Digest::of(token);
+        let now = self.inner.clock.now();
+        let generation = self.inner.store.generation(Domain::Identity);
+        let known = self.inner.verified_kube.get(digest);
+        let fresh = known.as_ref().filter(|seen| generation.is_some() && seen.generation == generation && seen.until > now);
+        let seen = match fresh {
+            Some(seen) => seen.clone(),
+            None => {
+                let identity = match known {
+                    Some(seen) => seen.identity,
+                    None => Arc::new(kube_identity(self.claims(token).await?, &self.inner.issuer)?),
+                };
+                if identity.expires_at <= now {
+                    return Err(Error::TokenExpired);
+                }
+                let mut conn = self.inner.store.read().await?;
+                let mut until = self.standing(&mut conn, &identity, now).await?.ok_or(Error::TokenForeign)?;
+                let account = identity.account_id.as_deref().unwrap_or_default();
+                let unlisted = Unlisted::find(&mut conn, account, &identity.iam_id, now).await?;
+                drop(conn);
+                until = unlisted.until.map_or(until, |end| until.min(end));
+                let groups = self.cluster_groups(account, &identity.iam_id).await?;
+                let seen = Seen { generation, identity, rights: Arc::default(), groups: Arc::new(groups), until };
+                self.inner.verified_kube.insert(digest, seen.clone(), now);
+                seen
+            }
+        };
+        if seen.identity.expires_at <= now {
+            return Err(Error::TokenExpired);
+        }
+        if seen.identity.account_id.as_deref() != Some(account_id) {
+            return Err(Error::TokenForeign);
+        }
+        let name = seen.identity.claims[format!("sub_{account_id}")].as_str().ok_or(Error::TokenMalformed)?;
+        Ok(KubeUser { name: kube_user_name(name), iam_id: seen.identity.iam_id.clone(), groups: seen.groups.to_vec() })
+    }
+}
+
+/// An identity as the API server of a cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeUser {
+    /// `IAM#user@example.com`
+    pub name: String,
+    pub iam_id: String,
+    /// Names of its access groups, with that of everybody and without those that clusters keep for themselves.
+    pub groups: Vec<String>,
+}
+
+/// The name of a user in clusters, after the user name or, of machines, the ID.
+pub(crate) fn kube_user_name(sub: &str) -> String {
+    format!("IAM#{}", sub.to_lowercase())
+}
+
+/// An ID token is for API servers of clusters, and names its account by the claims that it has for it.
+fn kube_identity(claims: Value, issuer: &str) -> Result<Identity> {
+    let text = |name: &str| claims[name].as_str().map(str::to_owned);
+    if claims["aud"] != "kube" || claims["iss"] != issuer {
+        return Err(Error::TokenMalformed);
+    }
+    let account = claims.as_object().and_then(|all| all.keys().find_map(|name| name.strip_prefix("iam_id_")));
+    Ok(Identity {
+        iam_id: text("iam_id").ok_or(Error::TokenMalformed)?,
+        email: text("email").unwrap_or_default(),
+        name: text("name").unwrap_or_default(),
+        account_id: Some(account.ok_or(Error::TokenMalformed)?.to_owned()),
+        client_id: "kube".to_owned(),
+        session_id: text("session_id"),
+        apikey_id: text("apikey_id"),
+        expires_at: claims["exp"].as_i64().and_then(|s| Timestamp::from_second(s).ok()).ok_or(Error::TokenMalformed)?,
+        claims: Arc::new(claims),
+    })
 }
 
 /// ID tokens and UAA tokens are signed with the same keys but are no access tokens: they say for whom they are.

@@ -148,6 +148,13 @@ impl Subject {
                 claims.retain(|_, value| value.as_str() != Some(""));
             }
         }
+        // The service's say neither; with them, a token ends with its session or key.
+        if let Some(session_id) = login.session_id {
+            claims["session_id"] = serde_json::json!(session_id);
+        }
+        if let Some(apikey_id) = login.apikey_id {
+            claims["apikey_id"] = serde_json::json!(apikey_id);
+        }
         if let Some(account) = login.account_id {
             let sub = self.sub.to_lowercase();
             claims[format!("sub_{account}")] = serde_json::json!(sub);

@@ -225,7 +225,7 @@ impl Iam {
     }
 
     /// An API key belongs to one account; no other can be asked for with it.
-    async fn apikey_login(&self, apikey: &SecretString, wanted: Option<&str>) -> Result<Authenticated> {
+    pub(crate) async fn apikey_login(&self, apikey: &SecretString, wanted: Option<&str>) -> Result<Authenticated> {
         let digest = Digest::of(apikey.expose_secret());
         let load = async || {
             let mut conn = self.inner.store.read().await?;
@@ -276,7 +276,12 @@ impl Iam {
 
     /// The passcode is used up only if the account that is asked for can be had. What a session asked for ends with the session, and is no
     /// younger than it.
-    async fn passcode_login(&self, passcode: &SecretString, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
+    pub(crate) async fn passcode_login(
+        &self,
+        passcode: &SecretString,
+        wanted: Option<&str>,
+        grant_type: &str,
+    ) -> Result<Authenticated> {
         let (user, found) = self.passcode_find(passcode).await?;
         let user = Arc::new(Subject::user(user));
         if found.account_id.is_some() && wanted.is_some() && wanted != found.account_id.as_deref() {
@@ -296,7 +301,7 @@ impl Iam {
         Ok(Authenticated { api_key_id: found.api_key_id, parent, ..login })
     }
 
-    async fn of_user(&self, subject: Arc<Subject>, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
+    pub(crate) async fn of_user(&self, subject: Arc<Subject>, wanted: Option<&str>, grant_type: &str) -> Result<Authenticated> {
         let account_id = self.membership(&subject, wanted).await?;
         let grant_type = grant_type.to_owned();
         Ok(Authenticated { subject, account_id, session_id: None, parent: None, refreshed: None, api_key_id: None, grant_type })
@@ -377,7 +382,7 @@ impl Iam {
             issuer: &self.inner.issuer,
             now: self.inner.clock.now().as_second() - age_seconds,
             lifetimes: self.login_settings(account_id).await?.lifetimes,
-            apikey_id: None,
+            apikey_id: caller.apikey_id.as_deref(),
             groups: &groups,
         };
         self.inner.keys.signer().await?.sign(&found.ok_or(Error::TokenForeign)?.id_claims(login))

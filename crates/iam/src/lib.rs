@@ -15,6 +15,8 @@ mod authenticate;
 mod browser_sessions;
 mod caller;
 mod claims;
+mod cluster_access;
+mod cluster_logins;
 mod declare;
 mod error;
 mod federation;
@@ -49,14 +51,21 @@ use boatyard_store::{Cache, Domain, Store};
 pub use access_error::{AccessError, Subject as AccessSubject};
 pub use accounts::{ADMINISTRATOR_NAME, AccountPage, CreatedAccount, FirstSecrets, FirstStart, NewAccount};
 pub use administrator::{Administrator, AdministratorLogin};
+pub use authenticate::KubeUser;
 pub use boatyard_store::accounts::{Account, Membership};
 pub use boatyard_store::api_keys::ApiKey as StoredApiKey;
+pub use boatyard_store::oauth_tokens::OAuthToken;
 pub use boatyard_store::profiles::{Identity as StoredProfileIdentity, Profile as StoredProfile};
 pub use boatyard_store::resource_groups::ResourceGroup;
 pub use boatyard_store::service_ids::{Group as StoredServiceIdGroup, ServiceId as StoredServiceId};
 pub use boatyard_store::sessions::Session;
 pub use browser_sessions::{BROWSER_IDLE_SECONDS, BROWSER_SESSION_SECONDS, Browser, BrowserLogin};
 pub use caller::{Caller, Identity};
+pub use cluster_access::{ClusterGrant, ClusterGrants, ClusterSubject};
+pub use cluster_logins::{
+    CLUSTER_TOKEN_PREFIX, CLUSTER_TOKEN_SECONDS, Challenge, ClusterClient, ClusterCredential, ClusterLogin, ClusterPlace,
+    ClusterUser, cluster_token_name,
+};
 pub use declare::{DeclaredKey, DeclaredUser, Outcome};
 pub use error::{Error, Result};
 pub use federation::{FederationError, Naming, ProvidedIdentity, REDIRECT_SECONDS, Redirect};
@@ -102,6 +111,8 @@ struct Inner {
     keys: keys::KeyRing,
     passwords: passwords::Passwords,
     verified: authenticate::Verified,
+    /// The same for ID tokens.
+    verified_kube: authenticate::Verified,
     /// Owners of API keys by digest; `None` for keys that do not exist.
     api_keys: Cache<Digest, Option<grants::KeyOwner>>,
     groups: Cache<String, Vec<ResourceGroup>>,
@@ -109,6 +120,10 @@ struct Inner {
     login_settings: Cache<String, settings::LoginSettings>,
     /// By account ID, IAM ID and groups that it is not listed in, with slashes between.
     rights: Cache<String, access::Rights>,
+    /// By account ID.
+    cluster_policies: Cache<String, cluster_access::ClusterPolicies>,
+    /// By cluster ID and name, with a slash between; `None` for what is no token.
+    cluster_tokens: Cache<String, Option<cluster_logins::Known>>,
     /// Under one key.
     administrator: Cache<String, Administrator>,
 }
@@ -126,8 +141,11 @@ impl Iam {
                 groups: Cache::new(Domain::Identity, 1024),
                 login_settings: Cache::new(Domain::Identity, 1024),
                 rights: Cache::new(Domain::Identity, 4096),
+                cluster_tokens: Cache::new(Domain::Identity, 4096),
                 administrator: Cache::new(Domain::Identity, 1),
                 verified: authenticate::Verified::default(),
+                verified_kube: authenticate::Verified::default(),
+                cluster_policies: Cache::new(Domain::Identity, 1024),
                 passwords: passwords::Passwords::default(),
                 store,
                 clock,
@@ -147,6 +165,7 @@ impl Iam {
         let now = self.inner.clock.now().as_millisecond();
         let mut tx = self.inner.store.write(Domain::Sessions).await?;
         boatyard_store::tokens::expired_delete(&mut tx, now - WEEK_MS, now).await?;
+        boatyard_store::oauth_tokens::expired_delete(&mut tx, now).await?;
         boatyard_store::sessions::unused_delete(&mut tx, now - WEEK_MS).await?;
         tx.commit().await?;
         self.browsers_sweep().await

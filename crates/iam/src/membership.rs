@@ -2,7 +2,7 @@
 //! login, and the one that everybody is in.
 
 use boatyard_store::Conn;
-use boatyard_store::access::{self, GroupRule, PUBLIC_GROUP};
+use boatyard_store::access::{self, GroupRule, PUBLIC_GROUP, PUBLIC_GROUP_NAME};
 use boatyard_store::federation::{self, FederatedIdentity};
 use jiff::Timestamp;
 
@@ -59,14 +59,34 @@ impl Unlisted {
     }
 }
 
+/// What names begin with that clusters keep for themselves: members of `system:masters` may do everything in all of them.
+const OF_CLUSTERS: &str = "system:";
+
+/// Whether clusters keep a name for groups of their own. In which case it is written does not matter.
+pub(crate) fn is_of_clusters(name: &str) -> bool {
+    name.trim_start().get(..OF_CLUSTERS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OF_CLUSTERS))
+}
+
 impl Iam {
-    /// Names of the access groups of an account that an identity is in, as tokens for clusters tell them.
+    /// The groups in which an identity is for clusters of an account: its access groups, and the one that everybody is in.
+    pub(crate) async fn cluster_groups(&self, account_id: &str, iam_id: &str) -> Result<Vec<String>> {
+        let mut names = self.group_names(account_id, iam_id).await?;
+        // As with `Unlisted::ids`.
+        if Kind::of(iam_id) != Kind::Profile {
+            names.push(PUBLIC_GROUP_NAME.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Names of the access groups of an account that an identity is in, as tokens for clusters tell them. Those that clusters keep for
+    /// groups of their own, which a group could have before they were refused, are left out.
     pub(crate) async fn group_names(&self, account_id: &str, iam_id: &str) -> Result<Vec<String>> {
         let mut conn = self.inner.store.read().await?;
         let mut names: Vec<_> =
             access::groups(&mut conn, account_id, iam_id).await?.into_iter().map(|(_, name)| name).collect();
         let unlisted = Unlisted::find(&mut conn, account_id, iam_id, self.inner.clock.now()).await?;
         names.extend(unlisted.groups.into_iter().map(|(_, name)| name));
+        names.retain(|name| !is_of_clusters(name));
         names.sort();
         names.dedup();
         Ok(names)
@@ -78,6 +98,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn names_of_clusters_are_told_from_others() {
+        let cases = [
+            ("system:masters", true),
+            (" System:nodes", true),
+            ("system:", true),
+            ("system", false),
+            ("systems", false),
+            ("my system:masters", false),
+            ("syst\u{e9}m:masters", false),
+            ("Public Access", false),
+            ("", false),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(is_of_clusters(name), expected, "{name}");
+        }
+    }
 
     const HOUR_MS: i64 = 3_600_000;
 

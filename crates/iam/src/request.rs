@@ -7,7 +7,7 @@ use boatyard_core::secret::{ExposeSecret as _, SecretString, same};
 use crate::{DELEGATED_TOKEN_SECONDS, Error, REFRESH_TOKEN_SECONDS, Result};
 
 pub(crate) const APIKEY: &str = "urn:ibm:params:oauth:grant-type:apikey";
-const PASSCODE: &str = "urn:ibm:params:oauth:grant-type:passcode";
+pub(crate) const PASSCODE: &str = "urn:ibm:params:oauth:grant-type:passcode";
 const DELEGATED: &str = "urn:ibm:params:oauth:grant-type:delegated-refresh-token";
 const ASSUME: &str = "urn:ibm:params:oauth:grant-type:assume";
 

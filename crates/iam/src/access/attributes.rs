@@ -222,6 +222,14 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&c| c == b'*')
 }
 
+/// The part of a cluster that a policy is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Namespaces {
+    All,
+    /// Names, in which `*` and `?` are wildcards.
+    Named(Vec<String>),
+}
+
 /// All attributes of a policy; a thing must have every one.
 #[derive(Debug)]
 pub(super) struct Attributes(Vec<(Key, Match)>);
@@ -244,6 +252,25 @@ impl Attributes {
         // Of everything, some has what must be absent.
         let without = |wanted: &Match| resource.whole && matches!(wanted, Match::Exists(false));
         self.0.iter().all(|(key, wanted)| wanted.holds(resource.value(*key)) && !without(wanted))
+    }
+
+    /// Whether a cluster is meant, or namespaces of it.
+    pub fn describe_outside_namespaces(&self, cluster: &Resource<'_>) -> bool {
+        self.0.iter().filter(|(key, _)| *key != Key::Namespace).all(|(key, wanted)| wanted.holds(cluster.value(*key)))
+    }
+
+    /// The namespaces that are meant; `None` if they contradict each other.
+    pub fn namespaces(&self) -> Option<Namespaces> {
+        let mut wanted = self.0.iter().filter(|(key, _)| *key == Key::Namespace).map(|(_, wanted)| wanted);
+        let Some(first) = wanted.next() else { return Some(Namespaces::All) };
+        let rest: Vec<_> = wanted.collect();
+        let names = match first {
+            Match::Exists(false) => return rest.iter().all(|one| one.holds(None)).then_some(Namespaces::All),
+            Match::Exists(true) => vec!["*".to_owned()],
+            Match::Equals(name) => vec![name.clone()],
+            Match::EqualsAnyOf(names) | Match::Pattern(names) => names.clone(),
+        };
+        Some(Namespaces::Named(names.into_iter().filter(|name| rest.iter().all(|one| one.holds(Some(name)))).collect()))
     }
 
     /// Whether a thing of this service could be meant. The account is the one that the policies were read for.

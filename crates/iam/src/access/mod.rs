@@ -5,6 +5,7 @@
 
 mod attributes;
 mod condition;
+pub(crate) mod kubernetes;
 mod roles;
 
 use std::collections::{HashMap, HashSet};

@@ -21,6 +21,20 @@ pub struct SystemRole {
     pub name: String,
     pub description: String,
     pub crn: String,
+    #[serde(default)]
+    pub(super) service_actions: Vec<String>,
+    /// What it gives inside of a cluster.
+    #[serde(default)]
+    pub(super) kubernetes_rbac: Vec<KubernetesRbac>,
+}
+
+/// A role of Kubernetes that comes with a role of the service.
+#[derive(Debug, Deserialize)]
+pub(super) struct KubernetesRbac {
+    /// `namespace` for a policy that is limited to some, else `all_namespaces`.
+    pub scope: String,
+    pub cluster_role: String,
+    pub binding_name: Option<String>,
 }
 
 /// An action and the names of the roles that hold it.

@@ -5,7 +5,7 @@ mod members;
 mod rules;
 
 use boatyard_core::id;
-use boatyard_store::access::PUBLIC_GROUP;
+use boatyard_store::access::{PUBLIC_GROUP, PUBLIC_GROUP_NAME};
 use boatyard_store::access_groups;
 pub use boatyard_store::access_groups::{Group, Member};
 use boatyard_store::{Conn, Domain, account_settings, accounts, policies};
@@ -15,6 +15,7 @@ pub use members::{Joined, MemberQuery, NewMember, Outcome};
 pub use rules::{Condition, NewRule, Rule};
 
 use crate::access_error::{AccessError, Result, Subject, entity_tag, matches};
+use crate::membership::is_of_clusters;
 use crate::{Caller, Iam};
 
 /// Most access groups of an account.
@@ -290,7 +291,7 @@ fn public_group(account_id: &str) -> Group {
     Group {
         id: PUBLIC_GROUP.to_owned(),
         account_id: account_id.to_owned(),
-        name: "Public Access".to_owned(),
+        name: PUBLIC_GROUP_NAME.to_owned(),
         description: "This group includes all users and service IDs of the account.".to_owned(),
         created_at: 0,
         created_by: "IAM".to_owned(),
@@ -317,6 +318,11 @@ fn acceptable_name(name: &str) -> Result<String> {
     let name = name.trim();
     if !(1..=LONGEST_NAME).contains(&name.chars().count()) {
         return Err(AccessError::Invalid(format!("The name of an access group has 1 to {LONGEST_NAME} characters.")));
+    }
+    if is_of_clusters(name) {
+        return Err(AccessError::invalid(
+            "Names that begin with 'system:' are those of groups that clusters have of their own. Choose another name.",
+        ));
     }
     Ok(name.to_owned())
 }
@@ -429,6 +435,7 @@ mod tests {
         {
             assert_eq!(nameable(&all, &group(id, name)).is_ok(), expected, "{id} {name}");
         }
+        assert!(acceptable_name("system:masters").is_err() && acceptable_name(" System:nodes").is_err());
         assert!(acceptable_name("  ").is_err() && acceptable_name(&"x".repeat(101)).is_err());
         assert_eq!(acceptable_name(" Team ").unwrap(), "Team");
     }
