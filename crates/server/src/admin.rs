@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use boatyard_core::clock::rfc3339_ms;
 use boatyard_iam::{NewAccount, NewUser};
 use boatyard_store::{Domain, settings};
@@ -43,8 +43,6 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/_boatyard/accounts", post(account_create))
         .route("/_boatyard/users", post(user_provide))
         .route("/_boatyard/signing-keys/rotate", post(signing_key_rotate))
-        .route("/_boatyard/kubernetes/{cluster}", any(kubernetes))
-        .route("/_boatyard/kubernetes/{cluster}/{*path}", any(kubernetes))
         .merge(audit::router())
         .merge(faults::router())
         .merge(state::router())
@@ -98,6 +96,7 @@ async fn clock_advance(State(app): State<Arc<App>>, request: Request) -> Respons
         };
         saved.await.map_err(|error| Problem::internal(Form::Containers, error))?;
         app.fleet.wake();
+        app.clusters.wake();
         app.sweep.notify_one();
         info!(advance_seconds, "clock moved forward");
         Ok(clock(app))
@@ -181,20 +180,6 @@ async fn signing_key_rotate(State(app): State<Arc<App>>, request: Request) -> Re
         Ok(respond::json(StatusCode::OK, &json!({ "kid": kid })))
     })
     .await
-}
-
-/// The API server of a cluster. It is not built yet and says so as an API server would.
-async fn kubernetes() -> Response {
-    let status = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": "Boatyard does not serve the Kubernetes API of virtual clusters yet.",
-        "reason": "NotImplemented",
-        "code": 501,
-    });
-    respond::json(StatusCode::NOT_IMPLEMENTED, &status)
 }
 
 /// Runs `work` for a request of the administrator, with its body.

@@ -22,6 +22,11 @@ pub struct App {
     pub ca_pem: Arc<str>,
     pub data_dir: PathBuf,
     pub metrics: crate::metrics::Metrics,
+    /// API servers of the virtual clusters, and what they know of the fleet and of IAM.
+    pub(crate) clusters: boatyard_kube::Clusters,
+    pub(crate) worlds: Arc<crate::kube::StoreWorlds>,
+    /// Signs certificates of the clusters' administrators.
+    pub(crate) client_authority: Arc<crate::kube::ClientAuthority>,
     pub audit: crate::audit::Trail,
     pub limits: crate::limits::Limits,
     /// What was declared at start, to come back to.
@@ -29,6 +34,8 @@ pub struct App {
     /// Where users log in who have no password here.
     pub(crate) provider: Option<crate::federation::Provider>,
     pub(crate) stopping: AtomicBool,
+    /// Ends what would go on for as long as its client wants.
+    pub(crate) stop: tokio_util::sync::CancellationToken,
     /// What is past its time is removed now and not only at its next turn: the clock was moved.
     pub(crate) sweep: tokio::sync::Notify,
 }

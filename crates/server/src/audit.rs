@@ -195,6 +195,38 @@ pub(crate) async fn on_page(app: &App, origin: Origin, deed: Deed<'_>) {
     hand_in(app, Facts { action, operation, status: deed.status, code: deed.code, initiator, ..origin.facts(app) }).await;
 }
 
+/// What somebody did to log in to a cluster, or out of it.
+#[derive(Debug)]
+pub(crate) struct ClusterDeed<'a> {
+    pub action: &'static str,
+    /// What stands for the operation.
+    pub operation: &'static str,
+    pub status: StatusCode,
+    /// Empty if it is not known who it was.
+    pub iam_id: &'a str,
+    /// The user name, or what was given as one.
+    pub name: &'a str,
+    /// The account of the cluster, and the cluster.
+    pub account_id: &'a str,
+    pub crn: &'a str,
+}
+
+/// Writes the event of a deed at a cluster.
+pub(crate) async fn at_cluster(app: &App, origin: Origin, deed: ClusterDeed<'_>) {
+    let name = if deed.iam_id.is_empty() { event::typed_name(deed.name) } else { deed.name.to_owned() };
+    let account_id = Some(deed.account_id.to_owned());
+    let initiator = Initiator { id: deed.iam_id.to_owned(), name, account_id, credential: "user", ..Initiator::default() };
+    let mut facts = Facts {
+        action: deed.action.to_owned(),
+        operation: deed.operation,
+        status: deed.status,
+        initiator,
+        ..origin.facts(app)
+    };
+    facts.asked.insert("crn".to_owned(), deed.crn.into());
+    hand_in(app, facts).await;
+}
+
 /// Does the work of a request to its end even if its client goes away, so that nothing is done without an event.
 pub(crate) async fn to_the_end<F>(operation: &'static Operation, work: F) -> Response
 where

@@ -39,6 +39,8 @@ const END: u64 = u64::MAX / 2 / 1_000_000;
 #[derive(Debug)]
 pub struct Limits {
     identities: Option<Limiter<String>>,
+    /// Where requests to clusters come from that are of no identity.
+    strangers: Option<Limiter<IpAddr>>,
     addresses: Option<Limiter<IpAddr>>,
     wrong: Limiter<IpAddr>,
     redirects: Limiter<IpAddr>,
@@ -51,6 +53,7 @@ impl Limits {
         let quota = |number| NonZeroU32::new(number).map(Quota::per_second);
         Self {
             identities: quota(requests).map(|quota| Limiter::new(quota, clock)),
+            strangers: quota(requests).map(|quota| Limiter::new(quota, clock)),
             addresses: quota(token_requests).map(|quota| Limiter::new(quota, clock)),
             wrong: Limiter::new(Quota::per_second(WRONG_PER_SECOND).allow_burst(WRONG_AT_ONCE), clock),
             redirects: Limiter::new(Quota::per_second(REDIRECTS_PER_SECOND).allow_burst(REDIRECTS_AT_ONCE), clock),
@@ -63,6 +66,24 @@ impl Limits {
     /// 429 if it asked too often.
     pub(crate) fn identity(&self, iam_id: &str, form: Form) -> Result<(), Problem> {
         self.identities.as_ref().map_or(Ok(()), |limiter| limiter.take(iam_id.to_owned())).map_err(|wait| too_many(form, wait))
+    }
+
+    /// One more request of a user of a cluster.
+    ///
+    /// # Errors
+    /// In how many seconds it may ask again, if it asked too often.
+    pub(crate) fn user(&self, name: &str) -> Result<(), u32> {
+        self.identities.as_ref().map_or(Ok(()), |limiter| limiter.take(name.to_owned()))
+    }
+
+    /// One more request to a cluster of nobody whom this service knows: without credentials, or with a token that only the cluster can
+    /// judge.
+    ///
+    /// # Errors
+    /// In how many seconds the address may ask again, if it asked too often.
+    pub(crate) fn stranger(&self, address: Option<&ClientAddress>) -> Result<(), u32> {
+        let limiter = self.strangers.as_ref().zip(address);
+        limiter.map_or(Ok(()), |(limiter, address)| limiter.take(network(address.0)))
     }
 
     /// One more request of an operation from an address, before anything of it is looked at.
@@ -113,7 +134,7 @@ impl Limits {
 
     /// Forgets everything: the clock was set back.
     pub(crate) fn clear(&self) {
-        let limiters = [Some(&self.wrong), Some(&self.redirects), self.addresses.as_ref()];
+        let limiters = [Some(&self.wrong), Some(&self.redirects), self.addresses.as_ref(), self.strangers.as_ref()];
         limiters.into_iter().flatten().for_each(Limiter::clear);
         self.identities.iter().for_each(Limiter::clear);
     }
@@ -292,6 +313,20 @@ mod tests {
         limits.identity("a", Form::Management).unwrap();
         let free = Limits::new(&clock, 0, 0);
         (0..10_000).for_each(|_| free.identity("a", Form::Containers).unwrap());
+    }
+
+    #[test]
+    fn whoever_is_no_identity_is_counted_by_where_requests_come_from() {
+        let clock = Clock::default();
+        let limits = Limits::new(&clock, 3, 0);
+        (0..3).for_each(|_| limits.stranger(Some(&HERE)).unwrap());
+        assert_eq!(limits.stranger(Some(&HERE)), Err(1));
+        limits.stranger(Some(&THERE)).unwrap();
+        limits.user("IAM#ada@example.com").unwrap();
+        limits.clear();
+        limits.stranger(Some(&HERE)).unwrap();
+        let free = Limits::new(&clock, 0, 0);
+        (0..10_000).for_each(|_| free.stranger(Some(&HERE)).unwrap());
     }
 
     #[test]

@@ -52,7 +52,15 @@ impl Metrics {
 
     /// Counts one answer. `operation` is `None` for pages and paths outside of the contract.
     pub fn answered(&self, operation: Option<&'static Operation>, status: StatusCode, took: Duration) {
-        let operation = operation.map_or("-", |o| o.id);
+        self.count(operation.map_or("-", |o| o.id), status, took);
+    }
+
+    /// Counts one answer of an API server of a cluster.
+    pub fn kube_answered(&self, status: StatusCode, took: Duration) {
+        self.count("kubernetes", status, took);
+    }
+
+    fn count(&self, operation: &'static str, status: StatusCode, took: Duration) {
         let status = Label::from_static_parts("status", static_status(status));
         metrics::with_local_recorder(&*self.recorder, || {
             counter!(REQUESTS, vec![Label::from_static_parts("operation", operation), status]).increment(1);
@@ -102,9 +110,13 @@ fn static_status(status: StatusCode) -> &'static str {
         403 => "403",
         404 => "404",
         405 => "405",
+        406 => "406",
         408 => "408",
         409 => "409",
+        410 => "410",
         413 => "413",
+        415 => "415",
+        422 => "422",
         429 => "429",
         500 => "500",
         501 => "501",

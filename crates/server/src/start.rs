@@ -11,12 +11,16 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use boatyard_core::{Clock, Sealer};
 use boatyard_fleet::{Catalog, Fleet};
 use boatyard_iam::{FirstSecrets, FirstStart, Iam};
+use boatyard_kube::Clusters;
+use boatyard_kube::world::Worlds;
 use boatyard_runtime::VirtualRuntime;
 use boatyard_store::sealing::Keys;
-use boatyard_store::{Domain, Store, audit, settings};
+use boatyard_store::{Domain, Store, audit, installation_secrets, settings};
 use http::{StatusCode, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -32,10 +36,11 @@ use crate::call::RequestId;
 use crate::config::Retention;
 use crate::federation::Provider;
 use crate::fixture::{self, Parts};
+use crate::kube::{ClientAuthority, StoreJournal, StoreWorlds};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::problem::{Context, Form, Problem};
-use crate::{Config, Error, admin, files, handlers, pages, reference, respond, tls, transport};
+use crate::{Config, Error, admin, files, handlers, oauth, pages, reference, respond, tls, transport};
 
 const CREDENTIALS_FILE: &str = "credentials.json";
 /// Secrets of the administrator until they stand in the credentials file.
@@ -77,7 +82,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let provider = config.provider.clone().map(|provider| Provider::new(provider, &public_url)).transpose()?;
 
     let host = public_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let identity = tls::identity(&config.data_dir, &tls::names(address.ip(), &host))?;
+    let client_authority = Arc::new(ClientAuthority::open(&store).await?);
+    let identity = tls::identity(&config.data_dir, &tls::names(address.ip(), &host), client_authority.asking())?;
     let iam = Iam::open(store.clone(), clock.clone(), format!("{public_url}/identity")).await?;
     let fleet = Fleet::new(
         store.clone(),
@@ -88,6 +94,12 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let credentials_file = config.data_dir.join(CREDENTIALS_FILE);
     administrator(&iam, &config, &public_url).await?;
     let (audit, trail_task) = Trail::start(store.clone());
+    let (journal, journal_task) = StoreJournal::start(store.clone());
+    let worlds =
+        Arc::new(StoreWorlds::new(store.clone(), fleet.clone(), iam.clone(), public_url.clone(), Arc::clone(&identity.ca_pem)));
+    let key = service_account_key(&store).await?;
+    let clusters = Clusters::new(Arc::new(journal), Arc::clone(&worlds) as Arc<dyn Worlds>, clock.clone(), key);
+    let stop = CancellationToken::new();
     let app = Arc::new(App {
         limits: Limits::new(&clock, config.requests_per_second, config.token_requests_per_second),
         audit,
@@ -99,20 +111,25 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         ca_pem: identity.ca_pem,
         data_dir: config.data_dir,
         metrics: Metrics::new(),
+        clusters,
+        worlds,
+        client_authority: Arc::clone(&client_authority),
         fixture: config.fixture,
         provider,
         stopping: AtomicBool::new(false),
+        stop: stop.clone(),
         sweep: Notify::new(),
     });
     app.fleet.upgrade().await?;
     known_state(&app).await?;
-    let stop = CancellationToken::new();
     let server = {
         let proxies = config.trusted_proxies.into();
-        tokio::spawn(transport::serve(listener, identity.config, router(&app), proxies, app.metrics.clone(), stop.clone()))
+        let tls = transport::Tls { config: identity.config, clients: client_authority };
+        tokio::spawn(transport::serve(listener, tls, router(&app), proxies, app.metrics.clone(), stop.clone()))
     };
     let mut background = background(&app, config.signing_key_days, config.retention);
     background.push(trail_task);
+    background.extend(journal_task);
     info!(endpoint = %app.public_url, %address, pace = ?config.pace, version = env!("CARGO_PKG_VERSION"), "serving");
     Ok(Running { app, address, credentials_file, stop, server, background, claim })
 }
@@ -194,6 +211,16 @@ async fn open_store(config: &Config) -> Result<Store, Error> {
         }
         Some(_) => Err(Error::DatabaseUrl),
     }
+}
+
+/// What tokens of service accounts are signed with: 32 bytes that all replicas share.
+async fn service_account_key(store: &Store) -> Result<[u8; 32], Error> {
+    let new = SecretString::from(STANDARD.encode(boatyard_core::id::random::<32>()));
+    let mut tx = store.write(Domain::Sessions).await?;
+    let kept = installation_secrets::ensure(&mut tx, store.sealer(), "kubernetes-service-accounts", &new).await?;
+    tx.commit().await?;
+    let key = STANDARD.decode(kept.expose_secret()).ok().and_then(|key| key.try_into().ok());
+    key.ok_or_else(|| Error::Certificate("the key of service accounts in the database is not one".to_owned()))
 }
 
 async fn clock_offset(store: &Store) -> Result<i64, Error> {
@@ -278,7 +305,8 @@ fn router(app: &Arc<App>) -> Router {
                 .layer(middleware::from_fn_with_state(Arc::clone(app), crate::audit::administration))
                 .layer(middleware::from_fn(crate::audit::uninterrupted)),
         )
-        .merge(pages::router().layer(middleware::from_fn(crate::audit::uninterrupted)))
+        .merge(crate::kube::router())
+        .merge(pages::router().merge(oauth::router()).layer(middleware::from_fn(crate::audit::uninterrupted)))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(app), pages::over_https))
         .with_state(Arc::clone(app))
@@ -315,6 +343,10 @@ fn background(app: &Arc<App>, signing_key_days: u32, retention: Retention) -> Ve
         let fleet = app.fleet.clone();
         async move { fleet.run().await }
     });
+    let controllers = tokio::spawn({
+        let clusters = app.clusters.clone();
+        async move { clusters.run().await }
+    });
     let upkeep = tokio::spawn({
         let metrics = app.metrics.clone();
         async move {
@@ -348,5 +380,5 @@ fn background(app: &Arc<App>, signing_key_days: u32, retention: Retention) -> Ve
             }
         }
     });
-    vec![reconciler, upkeep, sweep]
+    vec![reconciler, controllers, upkeep, sweep]
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::danger::ClientCertVerifier;
 
 use crate::{Error, files};
 
@@ -23,11 +25,17 @@ pub(crate) struct Identity {
     pub ca_pem: Arc<str>,
 }
 
-/// The authority in `dir`, made if there is none, and a certificate for `names` (DNS names and IP addresses).
+/// What does the cryptography of TLS.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// The authority in `dir`, made if there is none, and a certificate for `names` (DNS names and IP addresses). `clients` judges the
+/// certificates of clients that have one.
 ///
 /// # Errors
 /// When the files cannot be read or written, or do not hold what they should.
-pub(crate) fn identity(dir: &Path, names: &[String]) -> Result<Identity, Error> {
+pub(crate) fn identity(dir: &Path, names: &[String], clients: Arc<dyn ClientCertVerifier>) -> Result<Identity, Error> {
     let failed = |error: rcgen::Error| Error::Certificate(error.to_string());
     let (ca_pem, ca_key) = authority(dir)?;
     let issuer = Issuer::new(authority_params(), ca_key);
@@ -42,10 +50,9 @@ pub(crate) fn identity(dir: &Path, names: &[String]) -> Result<Identity, Error> 
 
     let chain = vec![certificate.der().clone()];
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .and_then(|builder| builder.with_client_cert_verifier(clients).with_single_cert(chain, key))
         .map_err(|error| Error::Certificate(error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Identity { config: Arc::new(config), ca_pem: ca_pem.into() })
@@ -77,7 +84,7 @@ fn authority_params() -> CertificateParams {
 
 /// From yesterday, for clients whose clock is behind, for `days`. Certificates are checked against the clients' clocks, so this
 /// is the one place that asks the system's.
-fn validity(params: &mut CertificateParams, days: i64) {
+pub(crate) fn validity(params: &mut CertificateParams, days: i64) {
     let now = rcgen::date_time_ymd(1970, 1, 1)
         + std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let day = std::time::Duration::from_secs(24 * 60 * 60);

@@ -28,6 +28,7 @@ use tracing::{debug, warn};
 
 use crate::call::RequestId;
 use crate::faults::Dropped;
+use crate::kube::{ClientAuthority, Presented};
 use crate::limits::client_address;
 use crate::metrics::Metrics;
 use crate::operations;
@@ -41,16 +42,23 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// What is needed to speak TLS.
+pub(crate) struct Tls {
+    pub config: Arc<ServerConfig>,
+    /// Knows the certificates that clients may have.
+    pub clients: Arc<ClientAuthority>,
+}
+
 /// Serves `router` until `stop`, then lets requests under way finish.
 pub(crate) async fn serve(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: Tls,
     router: Router,
     proxies: Arc<[IpNet]>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let (acceptor, clients) = (TlsAcceptor::from(tls.config), tls.clients);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -73,12 +81,11 @@ pub(crate) async fn serve(
             () = stop.cancelled() => break,
         };
         let (acceptor, router, watcher, metrics) = (acceptor.clone(), router.clone(), graceful.watcher(), metrics.clone());
-        let (stop, proxies) = (stop.clone(), Arc::clone(&proxies));
+        let (stop, proxies, clients) = (stop.clone(), Arc::clone(&proxies), Arc::clone(&clients));
         tokio::spawn(async move {
             let _open = (place, metrics.connection());
-            if let Err(error) =
-                connection((stream, Peer { ip: peer.ip(), proxies, tls: false }), &acceptor, router, watcher, &stop).await
-            {
+            let peer = Peer { ip: peer.ip(), proxies, tls: false, presented: None };
+            if let Err(error) = connection((stream, peer), (&acceptor, &*clients), router, watcher, &stop).await {
                 debug!(%error, "connection ended");
             }
         });
@@ -111,13 +118,15 @@ struct Peer {
     ip: IpAddr,
     proxies: Arc<[IpNet]>,
     tls: bool,
+    /// A client certificate, and whether it is good.
+    presented: Option<Presented>,
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn connection(
     (stream, mut peer): (TcpStream, Peer),
-    acceptor: &TlsAcceptor,
+    (acceptor, clients): (&TlsAcceptor, &ClientAuthority),
     router: Router,
     watcher: Watcher,
     stop: &CancellationToken,
@@ -135,6 +144,7 @@ async fn connection(
     if first[0] == TLS_HANDSHAKE {
         peer.tls = true;
         let stream = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await??;
+        peer.presented = stream.get_ref().1.peer_certificates().and_then(|chain| clients.presented(chain));
         speak(stream, peer, router, watcher).await
     } else {
         speak(stream, peer, router, watcher).await
@@ -155,6 +165,9 @@ where
         request.extensions_mut().insert(request_id.clone());
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(encrypted);
+        if let Some(presented) = &peer.presented {
+            request.extensions_mut().insert(presented.clone());
+        }
         async move {
             let Ok(mut response) = router.call(request).await.map_err(|never: Infallible| match never {});
             if let Some(dropped) = response.extensions().get::<Dropped>() {

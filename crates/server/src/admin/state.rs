@@ -48,6 +48,7 @@ async fn reset(State(app): State<Arc<App>>, request: Request) -> Response {
         app.clock.set(0);
         app.limits.clear();
         start::known_state(app).await.map_err(internal)?;
+        app.clusters.forget_all();
         app.fleet.wake();
         info!("reset to the known state");
         Ok(respond::json(StatusCode::OK, &json!({ "status": "reset" })))
@@ -110,6 +111,7 @@ async fn load(app: &App, file: BufReader<&mut File>) -> Result<Response, Problem
     app.clock.set(offset.and_then(|offset| offset.parse().ok()).unwrap_or(0));
     app.limits.clear();
     start::credentials_account_set(&app.data_dir, &account_id).map_err(internal)?;
+    app.clusters.forget_all();
     app.fleet.wake();
     info!("snapshot loaded");
     Ok(respond::json(StatusCode::OK, &json!({ "status": "loaded", "account_id": account_id })))

@@ -13,7 +13,7 @@ use boatyard_fleet::{Cluster, Provider};
 /// Where the API server of a cluster is reached.
 #[must_use]
 pub fn master_url(public_url: &str, cluster_id: &str) -> String {
-    format!("{public_url}/_boatyard/kubernetes/{cluster_id}")
+    format!("{public_url}{}/{cluster_id}", crate::kube::PATH)
 }
 
 /// One item of a v2 list: the subset.

@@ -96,6 +96,7 @@ pub fn bindings() -> Bindings {
         .bind(&containers::VpcGetClusters, clusters::vpc_clusters_list)
         .bind(&containers::VpcGetCluster, clusters::vpc_cluster_get)
         .bind(&containers::GetClusterConfig, kubeconfig::v1_config_get)
+        .bind(&containers::GetClusterAdminConfig, kubeconfig::v1_admin_config_get)
         .bind(&containers::GetKubeconfig, kubeconfig::v2_kubeconfig_get)
         .bind(&containers::ApplyRBACAndGetKubeconfig, kubeconfig::v2_kubeconfig_apply)
         .bind(&containers::V2GetRBACStatus, kubeconfig::rbac_status_get)

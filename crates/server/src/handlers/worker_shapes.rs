@@ -145,7 +145,7 @@ fn v1_state(worker: &Worker) -> &str {
 fn health(worker: &Worker) -> &'static str {
     match worker.state.as_str() {
         "deployed" if worker.is_healthy() => "normal",
-        "deployed" | "provision_failed" => "critical",
+        "deployed" | "provision_failed" | "reloading_failed" => "critical",
         "deleted" => "unknown",
         _ => "pending",
     }
@@ -155,7 +155,7 @@ fn health(worker: &Worker) -> &'static str {
 fn message(worker: &Worker) -> &str {
     match worker.state.as_str() {
         "deployed" if worker.is_healthy() => "Ready",
-        "deployed" | "provision_failed" => &worker.details.failure,
+        "deployed" | "provision_failed" | "reloading_failed" => &worker.details.failure,
         "provision_pending" => "Infrastructure instance status is 'pending'",
         "provisioning" => "Infrastructure instance status is 'provisioning'",
         "provisioned" => "Infrastructure instance status is 'running'",

@@ -10,8 +10,14 @@ use super::Visit;
 pub(super) const BROWSER: &str = "boatyard";
 /// A passcode on its way to the page that shows it.
 pub(super) const PASSCODE: &str = "boatyard-passcode";
-/// Seconds that it may be on its way.
+/// A cluster's token on its way to the page that shows it.
+pub(super) const TOKEN: &str = "boatyard-token";
+/// Seconds that either may be on its way.
 pub(super) const PASSCODE_SECONDS: i64 = 60;
+/// Where the browser goes after the login.
+pub(super) const NEXT: &str = "boatyard-next";
+/// Seconds that a login may take.
+pub(super) const NEXT_SECONDS: i64 = 600;
 
 /// With `__Host-` browsers take the cookie from this very host and over HTTPS only, so neither a neighbour nor somebody on the way
 /// can plant one.

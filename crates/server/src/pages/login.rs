@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use tracing::info;
 
 use super::{
-    LOGIN, LOGOUT, LOGOUT_ACTION, PASSCODE, Visit, callback, cookies, page, retry_after, see_other, told, visit, welcome,
+    LOGIN, LOGOUT, LOGOUT_ACTION, PASSCODE, Visit, callback, cluster_login, cookies, page, retry_after, see_other, told, visit,
+    welcome,
 };
 use crate::app::App;
 use crate::federation::Provider;
@@ -29,6 +30,8 @@ struct Login<'a> {
     provider: Option<String>,
     error: Option<Refusal<'a>>,
     logged_out: bool,
+    /// Whether it is for a cluster's token.
+    for_cluster: bool,
 }
 
 /// Why a login was refused, and the field in which to change something.
@@ -41,7 +44,8 @@ fn login_page(visit: &Visit, status: StatusCode, username: &str, error: Option<R
     let browser = visit.browser().unwrap_or_default();
     let provider = visit.app.provider.as_ref().map(Provider::label);
     let logged_out = visit.query.iter().any(|(name, _)| name == "logged_out");
-    let login = Login { token: browser.form_token(), username, provider, error, logged_out };
+    let for_cluster = cluster_login::next(visit).is_some();
+    let login = Login { token: browser.form_token(), username, provider, error, logged_out, for_cluster };
     let mut response = page(status, &login);
     cookies::set(visit, &mut response, cookies::BROWSER, browser.cookie(), BROWSER_SESSION_SECONDS);
     response

@@ -3,6 +3,7 @@
 //! They work without JavaScript and allow none. What changes something is a form with a token of the browser that it was made for.
 
 mod callback;
+pub(crate) mod cluster_login;
 mod cookies;
 mod login;
 pub(crate) mod passcode;
@@ -61,7 +62,7 @@ pub(crate) async fn over_https(State(app): State<Arc<App>>, request: Request, ne
     let page = match request.uri().path() {
         // With other methods it is an operation of the contract.
         PASSCODE => reads,
-        path => [LOGIN, PROVIDER, LOGOUT, CALLBACK, PASSCODE_NEW].contains(&path),
+        path => [LOGIN, PROVIDER, LOGOUT, CALLBACK, PASSCODE_NEW].contains(&path) || crate::oauth::is_page(path),
     };
     if !page || !app.public_url.starts_with("https://") {
         return next.run(request).await;
@@ -207,10 +208,15 @@ struct Notice<'a> {
 
 /// A page, which nothing keeps, no other site shows in a frame, and no script runs in.
 fn page(status: StatusCode, template: &impl Template) -> Response {
-    /// The one style sheet is allowed by its digest. Forms go to this server only, and where it redirects to then.
+    page_to(status, template, "")
+}
+
+/// A page whose form is redirected to another address, which its policy has to name.
+fn page_to(status: StatusCode, template: &impl Template, target: &str) -> Response {
+    /// The one style sheet is allowed by its digest.
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let digest = STANDARD.encode(sha256(STYLE.as_bytes()));
-        format!("default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+        format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
     });
     let html = match template.render() {
         Ok(html) => html,
@@ -225,7 +231,8 @@ fn page(status: StatusCode, template: &impl Template) -> Response {
     };
     let mut response = private(respond::with_type(status, "text/html; charset=utf-8", html));
     let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+    // Forms go to this server only, and where it redirects to then.
+    if let Ok(policy) = HeaderValue::from_str(format!("{} {target}", *POLICY).trim_end()) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     for (name, value) in [
@@ -250,13 +257,23 @@ fn see_other(location: &str) -> Response {
     response
 }
 
-/// Gives a browser that somebody has logged in with its cookie and, since that is what people log in for, a passcode.
+/// Gives a browser that somebody has logged in with its cookie and sends it to where it wanted to go. If that was nowhere else, people log
+/// in for a passcode, and get one.
 async fn welcome(visit: &Visit, page: &'static str, logged_in: &Browser) -> Result<Response, Error> {
     let login = visit.app.iam.browser_login_get(logged_in).await?.ok_or(Error::TokenExpired)?;
     visit.done(LOGIN_ACTION, page, &login).await;
-    let passcode = visit.app.iam.browser_passcode(logged_in).await?;
-    visit.done(PASSCODE_ACTION, page, &login).await;
-    let mut response = shown_once(visit, logged_in, &passcode);
+    let mut response = match cluster_login::next(visit) {
+        Some(next) => {
+            let mut response = see_other(&next);
+            cookies::set(visit, &mut response, cookies::NEXT, "", 0);
+            response
+        }
+        None => {
+            let passcode = visit.app.iam.browser_passcode(logged_in).await?;
+            visit.done(PASSCODE_ACTION, page, &login).await;
+            shown_once(visit, logged_in, &passcode)
+        }
+    };
     cookies::set(visit, &mut response, cookies::BROWSER, logged_in.cookie(), boatyard_iam::BROWSER_SESSION_SECONDS);
     Ok(response)
 }

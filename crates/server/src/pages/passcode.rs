@@ -26,10 +26,18 @@ struct Passcode<'a> {
 
 /// `GET /identity/passcode`
 pub(crate) async fn show(visit: &Visit) -> Response {
-    let Some(browser) = visit.browser() else { return see_other(LOGIN) };
+    let to_login = || {
+        let mut response = see_other(LOGIN);
+        // Wherever the browser wanted to go before, now it is for a passcode.
+        if cookies::get(visit, cookies::NEXT).is_some() {
+            cookies::set(visit, &mut response, cookies::NEXT, "", 0);
+        }
+        response
+    };
+    let Some(browser) = visit.browser() else { return to_login() };
     let login = match visit.app.iam.browser_login_get(&browser).await {
         Ok(Some(login)) => login,
-        Ok(None) => return see_other(LOGIN),
+        Ok(None) => return to_login(),
         Err(error) => return visit.failure(&error),
     };
     let sealed = cookies::get(visit, cookies::PASSCODE);
