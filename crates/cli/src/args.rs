@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    account, audit, catalog, clock, cluster, completion, dedicated, env, fault, fixture, iam, infrastructure, login, network,
-    resource, serve, state, target, worker, worker_pool, zone,
+    account, audit, catalog, clock, cluster, completion, dedicated, env, fault, fixture, iam, infrastructure, kube_token,
+    login, network, openshift, resource, serve, state, target, trust, worker, worker_pool, zone,
 };
 use crate::demo;
 use crate::output::Common;
@@ -59,9 +59,12 @@ pub enum Command {
     /// Resource groups of the selected account
     #[command(subcommand)]
     Resource(resource::Command),
-    /// Clusters and what they are made of (`oc` is the same; both words may be left out)
-    #[command(subcommand, visible_alias = "oc")]
+    /// Clusters and what they are made of (the word may be left out)
+    #[command(subcommand)]
     Ks(Kubernetes),
+    /// Log in to OpenShift clusters; besides, everything that `ks` has
+    #[command(subcommand)]
+    Oc(openshift::Command),
     #[command(flatten)]
     Kubernetes(Kubernetes),
     /// Show the server's clock, or move it forward (administrator)
@@ -79,6 +82,11 @@ pub enum Command {
     Snapshot(state::Command),
     /// Print the settings that point Terraform and the IBM SDKs at a server
     Env(env::Args),
+    /// Print a token for a cluster, as kubectl reads it from programs that a kubeconfig names
+    KubeToken(kube_token::Args),
+    /// Have this system trust a server's certificate authority, for programs that look at the system's roots only
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Print the completion script of a shell
     Completion(completion::Args),
 }
@@ -150,7 +158,12 @@ mod tests {
             let line = [&["boatyard"][..], words, &["cluster", "ls", "--output", "json", "-q"]].concat();
             let command = Cli::try_parse_from(&line).expect("it is a command").command;
             assert!(
-                matches!(command, Command::Ks(Kubernetes::Cluster(_)) | Command::Kubernetes(Kubernetes::Cluster(_))),
+                matches!(
+                    command,
+                    Command::Ks(Kubernetes::Cluster(_))
+                        | Command::Oc(openshift::Command::Kubernetes(Kubernetes::Cluster(_)))
+                        | Command::Kubernetes(Kubernetes::Cluster(_))
+                ),
                 "{line:?}"
             );
         }
@@ -165,6 +178,7 @@ mod tests {
              --flavor bx2.4x16 --workers 2 --cos-instance crn:v1 --cluster-security-group a --cluster-security-group b",
             "cluster rm -c a -f --force-delete-storage --skip-advance-permissions-check",
             "cluster config --cluster a --admin --endpoint private --network --output zip",
+            "cluster config --cluster a --exec",
             "worker ls --cluster a --worker-pool p --show-deleted --show-pools",
             "worker reboot --cluster a -w 1 -w 2 --hard --skip-master-health -f -q",
             "worker reload -w kube-a-b-c-1 --skip-master-health -f",
@@ -251,6 +265,15 @@ mod tests {
             "iam account-settings-update --mfa TOTP4ALL --session-invalidation-in-seconds 7200 -f",
             "iam sessions --user ada@example.com",
             "iam session-end C-1 -f",
+            "oc login https://c100-e.us-south.containers.cloud.ibm.com:30426 -u apikey -p key",
+            "oc login -u passcode -p code --server=https://127.0.0.1:7443/kube/c1",
+            "oc login --token=sha256~x --server=https://127.0.0.1:7443/kube/c1",
+            "oc login -c mine --web",
+            "oc whoami -t",
+            "oc logout",
+            "oc worker-pool ls -c mine",
+            "trust install --ca-file ca.pem --dry-run --output json",
+            "trust status",
         ];
         for line in lines {
             let words = std::iter::once("boatyard").chain(line.split_whitespace());
@@ -271,8 +294,14 @@ mod tests {
             "worker-pool resize -c a -p p --size-per-zone -1",
             "worker reload -w w --timeout 5m",
             "login --apikey k -u ada",
+            "oc login -c mine --server https://h",
+            "oc login -c mine -p secret",
+            "oc login -c mine --token t --web",
+            "trust",
             "cluster lss",
             "cluster config -c a --endpoint private --skip-rbac",
+            "cluster config -c a --exec --admin",
+            "kube-token",
             "cluster create classic --name a --flavor f --zone z --workers 0",
             "cluster create vpc-gen2 --name a --flavor f --zone z --vpc-id v --subnet-id s --workers 0",
             "clock advance soon",

@@ -62,6 +62,63 @@ fn parse(text: &str, path: &Path) -> Result<Value, Failure> {
     }
 }
 
+/// Where a kubeconfig's current context leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    pub context: String,
+    pub server: String,
+    pub token: Option<String>,
+    /// PEM of the authority that the server is checked against, or the file that holds it.
+    pub ca: Option<Vec<u8>>,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The current context of a file; none if there is no file, or none is chosen in it.
+pub fn current(path: &Path) -> Result<Option<Current>, Failure> {
+    let config = match fs::read_to_string(path) {
+        Ok(text) => parse(&text, path)?,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Failure::file("read", path, &e)),
+    };
+    Ok(current_of(&config, path))
+}
+
+fn current_of(config: &Value, path: &Path) -> Option<Current> {
+    let name = config["current-context"].as_str()?;
+    let named = |list: &str, name: &str| {
+        config[list].as_sequence().into_iter().flatten().find(|entry| entry["name"].as_str() == Some(name)).cloned()
+    };
+    let context = named("contexts", name)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let cluster = named("clusters", context["context"]["cluster"].as_str()?)?;
+    let user = context["context"]["user"].as_str().and_then(|user| named("users", user)).unwrap_or_default();
+    let cluster = &cluster["cluster"];
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Some(Current {
+        context: name.to_owned(),
+        server: text(&cluster["server"])?,
+        token: text(&user["user"]["token"]),
+        ca: cluster["certificate-authority-data"].as_str().and_then(|data| STANDARD.decode(data).ok()),
+        // Relative paths are meant from where the file is.
+        ca_file: cluster["certificate-authority"].as_str().map(|file| folder.join(file)),
+    })
+}
+
+/// Takes a token out of all users of a file that have it.
+pub fn forget_token(path: &Path, token: &str) -> Result<(), Failure> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let _lock = Lock::take(&path)?;
+    let text = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, &e))?;
+    let mut config = parse(&text, &path)?;
+    for user in config.get_mut("users").and_then(Value::as_sequence_mut).into_iter().flatten() {
+        let Some(fields) = user.get_mut("user").and_then(Value::as_mapping_mut) else { continue };
+        if fields.get("token").and_then(Value::as_str) == Some(token) {
+            fields.remove("token");
+        }
+    }
+    write_private(&path, self::text(&config)?.as_bytes()).map_err(|e| Failure::file("write", &path, &e))
+}
+
 /// Entries of `new` replace those of the same name; everything else of `old` stays, known to us or not.
 fn merge(old: Value, new: &Value) -> Value {
     let mut merged = match old {
@@ -118,6 +175,18 @@ pub fn set_refresh_token(config: &mut Value, token: &str) {
             user.get_mut("user").and_then(|u| u.get_mut("auth-provider")).and_then(|p| p.get_mut("config"))
         {
             fields.insert("refresh-token".into(), token.into());
+        }
+    }
+}
+
+/// Has users get their tokens from the program that `exec` says, which is given the ID of the cluster.
+pub fn set_exec(config: &mut Value, exec: impl Fn(&str) -> serde_json::Value) {
+    // `<name>/<ID>`; neither has a slash in it.
+    let cluster = config["clusters"][0]["name"].as_str().unwrap_or_default();
+    let id = cluster.rsplit('/').next().unwrap_or_default().to_owned();
+    for user in config.get_mut("users").and_then(Value::as_sequence_mut).into_iter().flatten() {
+        if let (Some(fields), Ok(exec)) = (user.as_mapping_mut(), yaml_serde::to_value(exec(&id))) {
+            fields.insert("user".into(), exec);
         }
     }
 }
@@ -232,6 +301,30 @@ mod tests {
         assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
         assert_eq!(fs::metadata(&real).expect("it is there").permissions().mode() & 0o777, 0o600);
         assert_eq!(yaml(&fs::read_to_string(&real).expect("text")), yaml(NEW));
+    }
+
+    #[test]
+    fn a_program_takes_the_place_of_tokens() {
+        let mut config = yaml("clusters: [{name: mine/c1}]\nusers: [{name: a, user: {auth-provider: {name: oidc}}}]");
+        set_exec(&mut config, |cluster| serde_json::json!({ "exec": { "args": ["--cluster", cluster] } }));
+        assert_eq!(config["users"], yaml("[{name: a, user: {exec: {args: [--cluster, c1]}}}]"));
+    }
+
+    #[test]
+    fn the_current_context_leads_to_a_server_and_a_token_until_that_is_forgotten() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("config");
+        assert_eq!(current(&path).expect("there is no file"), None);
+        merge_into(&path, &yaml(NEW)).expect("a new file");
+        let found = current(&path).expect("a file").expect("a context");
+        assert_eq!((found.server.as_str(), found.token.as_deref()), ("https://new", Some("new")));
+        forget_token(&path, "other").expect("nothing to do");
+        assert_eq!(current(&path).expect("a file").expect("a context"), found);
+        forget_token(&path, "new").expect("it is there");
+        assert_eq!(current(&path).expect("a file").expect("a context").token, None);
+        for other in ["{}", "current-context: x", "current-context: x\ncontexts: [{name: x, context: {cluster: none}}]"] {
+            assert_eq!(current_of(&yaml(other), &path), None, "{other}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub struct Claims {
     pub sub: Option<String>,
     pub sub_type: Option<String>,
     pub account: ClaimedAccount,
+    /// When it was issued and when it expires, in seconds since 1970 by the server's clock.
+    pub iat: i64,
+    pub exp: i64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,12 +1,13 @@
 //! The token service: how a credential becomes tokens.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::claims::Claims;
 use crate::error::{Error, of_call};
 use crate::iam_token::Client;
-use crate::iam_token::types::{RevokeRequest, TokenRequest, TokenResponse};
+use crate::iam_token::types::{PasscodeRequest, RevokeRequest, TokenRequest, TokenResponse};
 use crate::state::Tokens;
 use crate::transport::Endpoint;
 
@@ -107,8 +108,29 @@ impl<'a> TokenService<'a> {
         Ok(tokens)
     }
 
-    /// A refresh token that kubectl can use: delegated to the client `kube`, then redeemed as that client.
+    /// A refresh token that kubectl can use.
     pub async fn kube_refresh_token(&self, token: &SecretString) -> Result<SecretString, Error> {
+        let token = self.kube_login(token, None).await?.refresh_token;
+        token.map(SecretString::from).ok_or_else(|| self.lacks("refresh_token"))
+    }
+
+    /// An ID token with which clusters of an account know who it is.
+    pub async fn kube_id_token(
+        &self,
+        token: &SecretString,
+        account: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(SecretString, Timestamp), Error> {
+        let answer = self.kube_login(token, account).await?;
+        let id_token = answer.id_token.ok_or_else(|| self.lacks("id_token"))?;
+        // The token names its life by the server's clock, which may be another than ours.
+        let claims = Claims::of(&id_token);
+        let life = claims.exp.saturating_sub(claims.iat);
+        Ok((id_token.into(), now.saturating_add(SignedDuration::from_secs(life)).unwrap_or(now)))
+    }
+
+    /// What the client `kube` gets for a token that is delegated to it, then redeemed as that client.
+    async fn kube_login(&self, token: &SecretString, account: Option<&str>) -> Result<TokenResponse, Error> {
         let delegate = json!({
             "grant_type": "refresh_token",
             "response_type": "delegated_refresh_token",
@@ -118,9 +140,19 @@ impl<'a> TokenService<'a> {
         });
         let delegated = self.create(BX, delegate).await?.delegated_refresh_token;
         let delegated = delegated.ok_or_else(|| self.lacks("delegated_refresh_token"))?;
-        let redeem = json!({"grant_type": format!("{URN}delegated-refresh-token"), "refresh_token": delegated});
-        let token = self.create(KUBE, redeem).await?.refresh_token;
-        token.map(SecretString::from).ok_or_else(|| self.lacks("refresh_token"))
+        let grant_type = format!("{URN}delegated-refresh-token");
+        let redeem = json!({"grant_type": grant_type, "refresh_token": delegated, "bss_account": account});
+        self.create(KUBE, redeem).await
+    }
+
+    /// A one-time passcode for the user of a refresh token.
+    pub async fn passcode(&self, token: &SecretString) -> Result<SecretString, Error> {
+        let form = json!({"grant_type": "refresh_token", "refresh_token": token.expose_secret()});
+        let request: PasscodeRequest = serde_json::from_value(form).expect("the form above has what it needs");
+        match self.client.create_passcode(Some(BX), None, &request).await {
+            Ok(answer) => Ok(answer.into_inner().passcode.into()),
+            Err(e) => Err(self.error(e).await),
+        }
     }
 
     pub async fn revoke(&self, token: &SecretString) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use boatyard_core::Clock;
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use progenitor_client::{ByteStream, ResponseValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -394,6 +395,27 @@ impl Session {
     pub async fn kube_refresh_token(&self) -> Result<SecretString, Error> {
         let token = self.refresh_token()?;
         TokenService::at(&self.endpoint)?.kube_refresh_token(&token).await
+    }
+
+    /// An ID token with which clusters of an account know who it is, and when it expires by our clock. Without an account, that of the
+    /// login is meant.
+    ///
+    /// # Errors
+    /// What the token service answers; [`Error::NotLoggedIn`] if the login has no refresh token.
+    pub async fn kube_id_token(&self, account: Option<&str>) -> Result<(SecretString, Timestamp), Error> {
+        // Replaces the refresh token if it is time for that, and says it best if the login has ended.
+        self.authorised().await?;
+        TokenService::at(&self.endpoint)?.kube_id_token(&self.refresh_token()?, account, self.clock.now()).await
+    }
+
+    /// A one-time passcode for the user who is logged in.
+    ///
+    /// # Errors
+    /// What the token service answers; [`Error::NotLoggedIn`] if the login has no refresh token.
+    pub async fn passcode(&self) -> Result<SecretString, Error> {
+        // Replaces the refresh token if it is time for that.
+        self.authorised().await?;
+        TokenService::at(&self.endpoint)?.passcode(&self.refresh_token()?).await
     }
 
     /// The HTTP client to use now and its token.

@@ -62,13 +62,23 @@ impl Endpoint {
 
     /// An HTTP client for this server; with a token every request carries it.
     pub(crate) fn client(&self, token: Option<&SecretString>) -> Result<reqwest::Client, Error> {
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        self.build(match token {
+            Some(token) => builder.default_headers(authorization(token)?),
+            None => builder,
+        })
+    }
+
+    /// An HTTP client that does not go where it is redirected.
+    pub(crate) fn client_without_redirects(&self) -> Result<reqwest::Client, Error> {
+        self.build(reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()))
+    }
+
+    fn build(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+        let mut builder = builder
             .user_agent(concat!("boatyard/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
-        if let Some(token) = token {
-            builder = builder.default_headers(authorization(token)?);
-        }
         if self.is_loopback() {
             // A proxy set for the outside world cannot reach this machine's own loopback.
             builder = builder.no_proxy();

@@ -13,13 +13,16 @@ pub mod fault;
 pub mod fixture;
 pub mod iam;
 pub mod infrastructure;
+pub mod kube_token;
 pub mod login;
 pub mod network;
+pub mod openshift;
 pub mod provider;
 pub mod resource;
 pub mod serve;
 pub mod state;
 pub mod target;
+pub mod trust;
 pub mod worker;
 pub mod worker_pool;
 pub mod zone;
@@ -37,6 +40,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => on_all_cores(serve::run(args)),
         Command::Demo(args) => on_all_cores(demo::run(args)),
         Command::Fixture(command) => alone(fixture::run(command)),
+        Command::Oc(command) => alone(openshift::run(command)),
+        Command::Trust(command) => trust::run(command),
         Command::Env(args) => env::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Login(args) => alone(login::run(args)),
@@ -48,6 +53,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => alone(audit::run(command)),
         Command::Reset(args) => alone(state::reset(args)),
         Command::Snapshot(command) => alone(state::snapshot(command)),
+        Command::KubeToken(args) => alone(kube_token::run(args)),
         Command::Iam(command) => alone(iam::run(command)),
         Command::Resource(command) => alone(resource::run(command)),
         Command::Ks(command) | Command::Kubernetes(command) => alone(kubernetes(command)),
