@@ -657,11 +657,14 @@ fn the_version_2_archive_is_flat_with_a_yaml_and_the_authority() {
 }
 
 #[test]
-fn an_administrators_kubeconfig_is_not_made_yet_and_says_so() {
+fn an_administrators_kubeconfig_has_its_certificate_and_key_beside_it() {
     let (server, token, vpc, _) = pair("config-admin");
     let body = json!({ "cluster": vpc, "format": "zip", "admin": true });
     let answer = server.send(Request::post("/global/v2/applyRBACAndGetKubeconfig").bearer(&token).json(&body));
-    check::refusal(&answer, Service::Containers, 501, "G").unwrap();
+    let files = unpacked(&answer.expect(200).body);
+    for name in ["admin.pem", "admin-key.pem"] {
+        assert!(files.get(name).is_some_and(|text| text.starts_with("-----BEGIN ")), "{name}: {:?}", files.keys());
+    }
 }
 
 #[test]

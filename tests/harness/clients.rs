@@ -169,15 +169,7 @@ pub fn go(case: &str, server: &Server, user: &User) -> (Command, TempDir) {
             fs::read_dir(&sources).expect("the program is there").map(|entry| entry.expect("an entry").path()).collect();
         files.sort();
         let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
-        made("go", &files, |folder| {
-            fs::create_dir_all(folder).expect("a folder for the program");
-            let mut go = tool("go", "golang");
-            // A Go that is older than the library asks for fetches the one that go.mod names; itself it must be 1.21 or newer.
-            go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-mod=readonly -buildvcs=false").env("CGO_ENABLED", "0");
-            go.args(["build", "-o"]).arg(folder.join("bluemix")).arg(".").current_dir(&sources);
-            // The library brings a good part of the Kubernetes client along.
-            run_within(Duration::from_secs(900), &mut go).success();
-        })
+        made("go", &files, |folder| build_go(&sources, folder, "bluemix", ""))
     });
     let home = home();
     let mut command = Command::new(program.join("bluemix"));
@@ -190,6 +182,73 @@ pub fn go(case: &str, server: &Server, user: &User) -> (Command, TempDir) {
         .current_dir(home.path())
         .arg(case);
     (command, home)
+}
+
+/// The newest kubectl, built from its library, and Debian's, which is years older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kubectl {
+    Newest,
+    Debian,
+}
+
+/// The program.
+pub fn kubectl(which: Kubectl) -> &'static Path {
+    static NEWEST: OnceLock<PathBuf> = OnceLock::new();
+    static DEBIAN: OnceLock<PathBuf> = OnceLock::new();
+    match which {
+        Kubectl::Newest => NEWEST.get_or_init(|| {
+            let sources = script("kubectl");
+            let files = ["go.mod", "go.sum", "main.go"].map(|name| sources.join(name));
+            let files = files.each_ref().map(PathBuf::as_path);
+            // It refuses to tell versions if it does not know its own.
+            let version = "-X k8s.io/component-base/version.gitVersion=v1.37.2";
+            made("kubectl-1.37.2", &files, |folder| build_go(&sources, folder, "kubectl", version)).join("kubectl")
+        }),
+        // It is unpacked, not installed: a newer one may be on the machine.
+        Kubectl::Debian => DEBIAN.get_or_init(|| {
+            let unpacked = made("kubectl-debian", &[], |folder| {
+                fs::create_dir_all(folder).expect("a folder for the package");
+                let mut download = tool("apt-get", "apt");
+                run(download.args(["download", "-q", "kubernetes-client"]).current_dir(folder)).success();
+                let package = fs::read_dir(folder).expect("it can be read").filter_map(Result::ok).map(|e| e.path());
+                let package = package.into_iter().find(|p| p.extension().is_some_and(|e| e == "deb")).expect("a package came");
+                let mut unpack = tool("dpkg-deb", "dpkg");
+                run(unpack.arg("-x").arg(package).arg(folder)).success();
+            });
+            unpacked.join("usr/bin/kubectl")
+        }),
+    }
+}
+
+fn build_go(sources: &Path, folder: &Path, program: &str, ldflags: &str) {
+    fs::create_dir_all(folder).expect("a folder for the program");
+    let mut go = tool("go", "golang");
+    // A Go that is older than the library asks for fetches the one that go.mod names; itself it must be 1.21 or newer.
+    go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-mod=readonly -buildvcs=false").env("CGO_ENABLED", "0");
+    go.args(["build", "-ldflags", ldflags, "-o"]).arg(folder.join(program)).arg(".").current_dir(sources);
+    // The libraries are a good part of Kubernetes.
+    run_within(Duration::from_secs(1200), &mut go).success();
+}
+
+/// A folder of a published Go module, whose contents must be those of this checksum (as `go.sum` has it).
+pub fn go_module(module: &str, version: &str, sum: &str, wanted: &str) -> PathBuf {
+    let name = format!("{}-{version}", module.replace('/', "-"));
+    let kept = made(&name, &[], |folder| {
+        // Modules are large, and of this one only the folder is kept.
+        let download = folder.with_extension("download");
+        fs::create_dir_all(&download).expect("a folder for the module");
+        let mut go = tool("go", "golang");
+        go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-modcacherw").env("GOMODCACHE", &download).current_dir(&download);
+        go.args(["mod", "download", "-json", &format!("{module}@{version}")]);
+        let answer = run_within(Duration::from_secs(600), &mut go).success();
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("it answers JSON");
+        assert_eq!(answer["Sum"], sum, "{module} {version} is not what it was");
+        fs::create_dir_all(folder).expect("a folder");
+        let contents = Path::new(answer["Dir"].as_str().expect("it was unpacked")).join(wanted);
+        fs::rename(contents, folder.join("contents")).expect("it can be moved");
+        fs::remove_dir_all(&download).expect("the rest can be removed");
+    });
+    kept.join("contents")
 }
 
 fn home() -> TempDir {

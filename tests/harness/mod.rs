@@ -12,6 +12,7 @@ pub mod clients;
 pub mod http;
 pub mod identity_provider;
 pub mod jwt;
+pub mod kubectl;
 pub mod postgres;
 pub mod raw;
 pub mod server;

@@ -39,6 +39,7 @@ var cases = map[string]func(*kit){
 	"v1-key-owner":       v1KeyOwner,
 	"v2-clusters":        v2Clusters,
 	"v2-kubeconfig":      v2Kubeconfig,
+	"v2-openshift":       v2Openshift,
 	"v2-master":          v2Master,
 	"v2-workers":         v2Workers,
 	"v2-replace-workers": v2ReplaceWorkers,

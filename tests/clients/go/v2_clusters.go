@@ -103,6 +103,23 @@ func v2Kubeconfig(k *kit) {
 	expect(detail.Token != "", "no token")
 }
 
+// The library logs in to an OpenShift cluster by itself: the API key becomes a token, which it writes into the kubeconfig.
+func v2Openshift(k *kit) {
+	clusters := k.v2.Clusters()
+	order := k.order("go-openshift", 2)
+	order.KubeVersion = "4.21_openshift"
+	order.CosInstanceCRN = "crn:v1:bluemix:public:cloud-object-storage:global:a/1:2::"
+	created := get(clusters.Create(order, k.here2))
+	k.vpcNormal(created.ID)
+	detail := get(clusters.GetClusterConfigDetail(created.ID, k.folder, false, k.here2, ""))
+	expect(strings.HasPrefix(detail.Token, "sha256~"), "the token is %q", detail.Token)
+	found := get(clusters.GetCluster(created.ID, k.here2))
+	equal("the host", detail.Host, found.MasterURL)
+	kubeconfig := string(get(os.ReadFile(detail.FilePath)))
+	expect(strings.Contains(kubeconfig, "IAM#go-openshift@example.com"), "the user is missing: %s", kubeconfig)
+	expect(strings.Contains(kubeconfig, detail.Token), "the token is not in the kubeconfig")
+}
+
 func v2Master(k *kit) {
 	from, to := k.versionsForUpdate()
 	order := k.order("go-master", 1)
