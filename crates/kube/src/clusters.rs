@@ -105,6 +105,8 @@ impl Clusters {
             // To its end, also if the client goes away in the meantime.
             let adopting = tokio::spawn(async move { behind.adopt(&world).await });
             adopting.await.unwrap_or_else(|_| Err(Status::internal()))?;
+            // What follows from it may be due before anything that was waited for.
+            inner.wake.notify_one();
         }
         Ok(cluster)
     }

@@ -44,24 +44,12 @@ impl Registry {
         self.shared.iter().copied().chain(&self.custom)
     }
 
-    /// The groups of custom resources.
-    #[must_use]
-    pub fn custom(&self) -> &[Group] {
-        &self.custom
-    }
-
     /// A resource by its path.
     #[must_use]
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         let groups = self.groups().filter(|g| g.name == group);
         let mut versions = groups.flat_map(|g| &g.versions).filter(|v| v.name == version);
         versions.find_map(|v| v.resources.iter().find(|r| r.plural == plural))
-    }
-
-    /// Whether anything is served under this group and version.
-    #[must_use]
-    pub fn has(&self, group: &str, version: &str) -> bool {
-        self.groups().any(|g| g.name == group && g.versions.iter().any(|v| v.name == version))
     }
 }
 

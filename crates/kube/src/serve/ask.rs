@@ -15,7 +15,6 @@ use crate::status::Status;
 /// A request for objects of a resource.
 #[derive(Debug)]
 pub struct Ask {
-    pub cluster_id: String,
     pub verb: &'static str,
     pub resource: Arc<Resource>,
     pub target: Target,
@@ -64,9 +63,8 @@ impl Ask {
         }
         let form = Form::of(request.header("accept"))?;
         let manager = manager(&query, request.header("user-agent"));
-        let cluster_id = cluster.id().to_owned();
         let now = cluster.clock().now();
-        Ok(Self { cluster_id, verb, resource, target, query, user, form, manager, now, warnings: Mutex::default() })
+        Ok(Self { verb, resource, target, query, user, form, manager, now, warnings: Mutex::default() })
     }
 
     #[must_use]
